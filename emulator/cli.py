@@ -1,0 +1,156 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from .emulator import DEFAULT_TOKEN_KEY, Emulator
+from .reach import environment
+from .reach.server import Server
+from .scenario import seeds
+from .scenario.generate import DEFAULT_CREATED_AT
+from .service.store import Baseline
+
+DEFAULT_PORT = 4580
+
+
+def setting(name: str, **attributes: Any) -> Callable[[Any], Any]:
+    """Return an option that an environment variable sets as well."""
+    variable = "HEALTHIMAGING_EMULATOR_" + name.removeprefix("--").replace("-", "_").upper()
+    return click.option(name, envvar=variable, show_envvar=True, **attributes)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="healthimaging-emulator")
+def main() -> None:
+    """Emulate AWS HealthImaging's version history, for testing code that calls it."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+
+
+@main.command()
+@setting("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@setting("--port", default=DEFAULT_PORT, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@setting(
+    "--seed",
+    multiple=True,
+    type=click.Path(),
+    help="A file, or a folder of them; may be repeated.  [default: the demo]",
+)
+@setting("--page-size", default=50, show_default=True, type=click.IntRange(1, 50), help="Without maxResults.")
+@setting("--token-key", default=DEFAULT_TOKEN_KEY, help="Seals the tokens; replicas share it.")
+@setting("--token-lifetime", type=click.FloatRange(0, min_open=True), help="Seconds.  [default: tokens do not expire]")
+@setting("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), show_default=True)
+def serve(host: str, port: int, seed: tuple[str, ...], log_level: str, **settings: Any) -> None:
+    """Serve the emulator until it is told to stop.
+
+    Example: healthimaging-emulator serve --seed my-seed.json --port 0
+    """
+    logging.getLogger("emulator").setLevel(log_level.upper())
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # as process 1 of a container, nobody else does
+        signal.signal(number, lambda *_: stop.set())
+    sources = seed or (str(fixture("demo")),)
+    emulator = Emulator(_load(sources), **settings)
+    try:
+        server = emulator.serve(host, port)
+    except OSError as error:
+        reason = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror or error
+        raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None
+    with server:
+        click.echo(_banner(server, sources, emulator.baseline))
+        stop.wait()
+
+
+@main.group("seed")
+def seed_() -> None:
+    """Check and make seeds."""
+
+
+@seed_.command()
+@click.argument("sources", nargs=-1, required=True, type=click.Path())
+def check(sources: tuple[str, ...]) -> None:
+    """Say whether files or folders are a seed: exit code 0, or 2 and what is wrong.
+
+    Example: healthimaging-emulator seed check my-seed.json
+    """
+    click.echo(f"ok: {_summary(_load(sources))}")
+
+
+@seed_.command("generate")
+@click.option("--versions", default=137, show_default=True, help="How many.")
+@click.option("--failed", default=0, show_default=True, help="How many of them record a failed action.")
+@click.option("--seed", default=0, show_default=True, help="The same number gives the same history.")
+@click.option("--created-at", default=str(DEFAULT_CREATED_AT), show_default=True, help="Epoch seconds, or ISO 8601.")
+@click.option("--datastore-id", default="1234567890" * 3 + "12", show_default=True)
+@click.option("--image-set-id", default="0" * 31 + "1", show_default=True)
+@click.option("--output", default="-", type=click.File("wb", lazy=True), help="A file.  [default: standard output]")
+def generate_(datastore_id: str, image_set_id: str, output: Any, **numbers: Any) -> None:
+    """Write a seed with one image set and a history made from a few numbers.
+
+    Example: healthimaging-emulator seed generate --versions 1000 --failed 20 --output my-seed.json
+    """
+    renamed = {"createdAt" if name == "created_at" else name: value for name, value in numbers.items()}
+    with suppress(ValueError):  # then it is ISO 8601
+        renamed["createdAt"] = float(renamed["createdAt"])
+    image_set = {"imageSetId": image_set_id, "generate": renamed}
+    baseline = _load([{"datastores": [{"datastoreId": datastore_id, "imageSets": [image_set]}]}])
+    output.write(seeds.dump(baseline))
+
+
+@seed_.command()
+def schema() -> None:
+    """Print the JSON Schema of a seed, for an editor.
+
+    Example: healthimaging-emulator seed schema > seed.schema.json
+    """
+    click.echo(msgspec.json.format(msgspec.json.encode(seeds.schema()), indent=2))
+
+
+def fixture(name: str) -> Path:
+    """Return the file of a seed that ships: inside the package when installed, beside it in a checkout."""
+    inside, beside = (folder / "fixtures" / f"{name}.json" for folder in Path(__file__).parents[:2])
+    return inside if inside.exists() else beside
+
+
+def _load(sources: Any) -> Baseline:
+    try:
+        return seeds.load(*sources)
+    except seeds.SeedError as error:
+        raise _BadSeed(str(error)) from None
+
+
+class _BadSeed(click.ClickException):
+    exit_code = 2
+
+
+def _summary(baseline: Baseline) -> str:
+    histories = [history for image_sets in baseline.values() for history in image_sets.values()]
+    counts = {"data store": len(baseline), "image set": len(histories), "version": sum(map(len, histories))}
+    return ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items())
+
+
+def _banner(server: Server, sources: tuple[str, ...], baseline: Baseline) -> str:
+    endpoint = environment.endpoint(server.url)
+    key = next(((datastore, image_set) for datastore in baseline for image_set in baseline[datastore]), ("...", "..."))
+    return f"""\
+healthimaging-emulator {version("healthimaging-emulator")} is ready at {server.url}
+with {_summary(baseline)} from {", ".join(sources)}
+
+any client   export AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator AWS_DEFAULT_REGION=us-east-1
+boto3        boto3.client("medical-imaging", endpoint_url="{endpoint}")
+AWS CLI      aws medical-imaging list-image-set-versions --endpoint-url {endpoint} \\
+                 --datastore-id {key[0]} --image-set-id {key[1]}
+JavaScript   new MedicalImagingClient({{ endpoint: "{server.url}", disableHostPrefix: true }})
+"""

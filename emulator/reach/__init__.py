@@ -1,0 +1,1 @@
+"""How a caller gets here: over a socket, or in process."""

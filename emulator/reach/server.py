@@ -1,0 +1,237 @@
+"""A real HTTP server for the emulator: a thread a connection, kept as long as the client wants it.
+
+h11 reads and writes HTTP/1.1, strictly; this module moves the bytes. Werkzeug's own server closes every connection,
+answers malformed requests in HTML and waits half a second to stop.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+import threading
+import time
+from contextlib import suppress
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import h11
+
+from ..service import protocol
+from ..service.errors import BadRequestException
+from .wsgi import Answer, call, environ
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+MAX_HEAD = 64 * 1024
+"""Bytes of a request line and its headers: a ``nextToken`` of 8,192 characters fits, each percent-encoded."""
+
+REQUEST_SECONDS = 10.0
+"""From the first byte of a request to its last. A connection on which nothing has begun may wait for ever."""
+
+LINGER_SECONDS = 1.0
+"""How long a refused client may go on sending: closing on unread bytes would reset the refusal away."""
+
+STOP_SECONDS = 2.0
+"""How long answers under way may take when the server stops."""
+
+log = logging.getLogger("emulator")
+access_log = logging.getLogger("emulator.access")
+
+
+class Server:
+    """Serves a WSGI application from the moment it is made until ``stop``; a context manager that stops it.
+
+    ``port`` 0 takes a free one; ``url`` says which. Raises ``OSError`` if it cannot listen.
+    """
+
+    def __init__(self, app: WSGIApplication, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.app = app
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family, backlog=1024)
+        self.host, self.port = self._listener.getsockname()[:2]
+        self._wake, self._woken = socket.socketpair()
+        self._connections: set[_Connection] = set()
+        self._changed = threading.Condition()
+        self.is_stopping = False
+        self._thread = threading.Thread(target=self._accept, name="emulator-accept", daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """Where a client on this machine finds the server."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def stop(self) -> None:
+        """Stop at once when idle, whatever connections are open; finish answers under way, two seconds at most."""
+        self._wake.close()
+        self._thread.join()
+        with self._changed:
+            self.is_stopping = True
+            for connection in self._connections:
+                if not connection.is_answering:
+                    connection.abort()
+            self._changed.wait_for(lambda: not self._connections, STOP_SECONDS)
+            for connection in self._connections:
+                connection.abort()
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def begin_answer(self, connection: _Connection) -> bool:
+        """Mark a connection so that stopping waits for it; False when it is too late."""
+        with self._changed:
+            connection.is_answering = not self.is_stopping
+            return connection.is_answering
+
+    def end(self, connection: _Connection) -> None:
+        """Forget a connection that is closed."""
+        with self._changed:
+            self._connections.discard(connection)
+            self._changed.notify_all()
+
+    def _accept(self) -> None:
+        with self._listener, self._woken, selectors.DefaultSelector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            while all(key.fileobj is self._listener for key, _ in selector.select()):
+                try:
+                    self._open(self._listener.accept()[0])
+                except (OSError, RuntimeError) as error:  # the client has gone, or descriptors or threads ran out
+                    log.warning("a connection was not accepted: %s", error)
+                    selector.unregister(self._listener)
+                    selector.select(0.1)
+                    selector.register(self._listener, selectors.EVENT_READ)
+
+    def _open(self, client: socket.socket) -> None:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = _Connection(self, client)
+        with self._changed:
+            self._connections.add(connection)
+        try:
+            threading.Thread(target=connection.run, name="emulator-connection", daemon=True).start()
+        except RuntimeError:
+            connection.close()
+            raise
+
+
+class _Connection:
+    """One client's connection: request after request, until either side has had enough."""
+
+    def __init__(self, server: Server, client: socket.socket) -> None:
+        self.is_answering = False
+        self._server = server
+        self._client = client
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+        self._deadline: float | None = None
+
+    def run(self) -> None:
+        with suppress(OSError):  # the client has gone, or was too slow, or the server stops
+            while self._exchange():
+                self._http.start_next_cycle()
+                self.is_answering = False
+                self._deadline = None
+        self.close()
+
+    def abort(self) -> None:
+        """Wake the connection's thread, whatever it waits for."""
+        with suppress(OSError):  # the client was faster
+            self._client.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._client.close()
+        self._server.end(self)
+
+    def _exchange(self) -> bool:
+        """Read a request and answer it; return whether another may follow."""
+        begun = time.perf_counter()
+        method = target = "-"
+        try:
+            request = self._next_event()
+            if not isinstance(request, h11.Request):
+                return False
+            begun = time.perf_counter()
+            method, target = request.method.decode(), request.target.decode()
+            headers = [(name.decode(), value.decode("latin-1")) for name, value in request.headers]
+            body, length = self._read_body(request.http_version, dict(headers))
+        except h11.RemoteProtocolError as error:
+            answer = self._refusal(error)
+        else:
+            if not self._server.begin_answer(self):
+                return False
+            kept = [(name, value) for name, value in headers if name not in ("content-length", "transfer-encoding")]
+            kept.append(("content-length", str(length)))
+            host, port = self._server.host, self._server.port
+            answer = call(self._server.app, environ(method, target, kept, body, host=host, port=port))
+        self._send(answer)
+        milliseconds = (time.perf_counter() - begun) * 1000
+        code = dict(answer.headers).get("x-amzn-ErrorType", "-")
+        access_log.info("%s %s %d %s %.1f ms", method, target, answer.status, code, milliseconds)
+        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+            return not self._server.is_stopping
+        self._linger()
+        return False
+
+    def _next_event(self) -> Any:
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            if self._deadline is None and self._http.trailing_data[0]:
+                self._deadline = time.monotonic() + REQUEST_SECONDS
+            if self._http.they_are_waiting_for_100_continue:
+                self._client.sendall(self._http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+            self._http.receive_data(self._receive())
+        return event
+
+    def _receive(self) -> bytes:
+        if self._deadline is None:
+            self._client.settimeout(None)
+        else:
+            self._client.settimeout(max(self._deadline - time.monotonic(), 0.001))
+        return self._client.recv(64 * 1024)
+
+    def _read_body(self, http_version: bytes, headers: dict[str, str]) -> tuple[bytes, int]:
+        """Return the body and its length; of one over the limit only the length, and what follows is never read."""
+        if http_version not in (b"1.0", b"1.1"):
+            raise h11.RemoteProtocolError("this server speaks HTTP/1.1", error_status_hint=505)
+        if "transfer-encoding" in headers and "content-length" in headers:
+            raise h11.RemoteProtocolError("Content-Length and Transfer-Encoding exclude each other")
+        length = int(headers.get("content-length", 0))
+        body = bytearray()
+        while max(length, len(body)) <= protocol.MAX_BODY:
+            event = self._next_event()
+            if not isinstance(event, h11.Data):
+                return bytes(body), len(body)
+            body += event.data
+        return b"", max(length, len(body))
+
+    def _refusal(self, error: h11.RemoteProtocolError) -> Answer:
+        status = error.error_status_hint if error.error_status_hint in (431, 505) else 400
+        if status == 431 and b"\n" not in self._http.trailing_data[0]:
+            status = 414
+        response = protocol.serialize_error(BadRequestException(f"Bad request: {error}.", status=status))
+        return Answer(response.status_code, list(response.headers), response.get_data())
+
+    def _send(self, answer: Answer) -> None:
+        """Write head and body at once: in two writes, Nagle's algorithm and delayed ACKs cost 40 ms."""
+        headers = [*answer.headers, ("Date", formatdate(usegmt=True))]
+        if self._http.their_state is not h11.DONE or self._server.is_stopping:
+            headers.append(("Connection", "close"))
+        reason = HTTPStatus(answer.status).phrase
+        events: list[h11.Event] = [h11.Response(status_code=answer.status, headers=headers, reason=reason)]
+        if answer.body:
+            events.append(h11.Data(data=answer.body))
+        events.append(h11.EndOfMessage())
+        self._client.settimeout(None)
+        self._client.sendall(b"".join(self._http.send(event) or b"" for event in events))
+
+    def _linger(self) -> None:
+        """Close in good order: say that nothing more comes, and read what the client still sends, for a while."""
+        self._client.shutdown(socket.SHUT_WR)
+        self._deadline = time.monotonic() + LINGER_SECONDS
+        while time.monotonic() < self._deadline and self._receive():
+            pass

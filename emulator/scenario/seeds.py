@@ -1,0 +1,292 @@
+"""Seeds: documents in the wire's own spelling, and the baseline that a store begins with."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from ..service.shapes import (
+    DatastoreId,
+    ImageSetExternalVersionId,
+    ImageSetId,
+    ImageSetProperties,
+    ImageSetState,
+    ImageSetWorkflowStatus,
+    Message,
+    Overrides,
+    timestamp,
+)
+from ..service.store import Baseline, History
+from . import generate
+
+log = logging.getLogger("emulator.seeds")
+
+Time = float | Annotated[datetime, Meta(tz=True)]
+
+_SEEN = {
+    "ACTIVE": {"CREATED", "COPIED", "COPY_FAILED", "UPDATED", "UPDATE_FAILED", "IMPORTED", "IMPORT_FAILED"},
+    "LOCKED": {
+        "COPYING",
+        "COPYING_WITH_READ_ONLY_ACCESS",
+        "UPDATING",
+        "UPDATING_FOR_STUDY_CONSISTENCY",
+        "DELETING",
+        "IMPORTING",
+    },
+    "DELETED": {"DELETED"},
+}
+"""Which status goes with which state: AWS's event documentation; those of imports and studies by analogy."""
+
+_CHECKED_FOR_EQUAL_KEYS = 1024 * 1024
+"""Bytes up to which JSON is searched for keys given twice, which doubles the time; larger seeds are machine-made."""
+
+
+class SeedError(ValueError):
+    """A seed that cannot be served: where it comes from, the path inside it, and the rule that it breaks."""
+
+    def __init__(self, rule: str, path: str = "", source: str = "") -> None:
+        self.rule, self.path, self.source = rule, path, source
+        super().__init__(rule, path, source)
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.source, self.path, self.rule) if part)
+
+
+class _Document(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    pass
+
+
+class Generate(_Document, frozen=True, kw_only=True):
+    """A history to be made instead of written; see ``generate.history``."""
+
+    versions: Annotated[int, Meta(ge=1, le=10_000_000)]
+    failed: Annotated[int, Meta(ge=0)] = 0
+    seed: int = 0
+    created_at: Time = generate.DEFAULT_CREATED_AT
+
+
+class SeedVersion(_Document, frozen=True, kw_only=True, gc=False):
+    """``ImageSetProperties`` as people write them: without the id that stands above them, times also in ISO 8601."""
+
+    image_set_id: ImageSetId | None = None
+    version_id: ImageSetExternalVersionId
+    image_set_state: ImageSetState
+    image_set_workflow_status: ImageSetWorkflowStatus | None = field(default=None, name="ImageSetWorkflowStatus")
+    created_at: Time | None = None
+    updated_at: Time | None = None
+    deleted_at: Time | None = None
+    message: Message | None = None
+    overrides: Overrides | None = None
+    is_primary: bool | None = None
+
+
+class SeedImageSet(_Document, frozen=True, kw_only=True):
+    """An image set: its versions in any order, or the numbers to make them from."""
+
+    image_set_id: ImageSetId
+    versions: Annotated[list[SeedVersion], Meta(min_length=1)] | None = None
+    generate: Generate | None = None
+
+
+class SeedDatastore(_Document, frozen=True, kw_only=True):
+    """A data store; it may have no image sets."""
+
+    datastore_id: DatastoreId
+    image_sets: list[SeedImageSet] = []
+
+
+class Seed(_Document, frozen=True, kw_only=True):
+    """A whole document."""
+
+    datastores: list[SeedDatastore]
+
+
+def load(*sources: str | Path | Mapping[str, Any]) -> Baseline:
+    """Read seeds and merge them in order: JSON or YAML files, folders of such files, or documents.
+
+    What the service never shows, but the model allows, is logged as a warning. Raises ``SeedError``.
+    """
+    baseline: dict[str, dict[str, History]] = {}
+    origins: dict[tuple[str, str], str] = {}
+    for name, document in _documents(sources):
+        try:
+            _merge(name, _decode(document), baseline, origins)
+        except SeedError as error:
+            raise SeedError(error.rule, error.path, name) from None
+    return baseline
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a seed, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | msgspec.json.schema(Seed)
+
+
+def dump(histories: Mapping[str, Mapping[str, History]]) -> bytes:
+    """Write histories by data store and image set as a seed in JSON."""
+    datastores = [
+        {
+            "datastoreId": datastore_id,
+            "imageSets": [{"imageSetId": id, "versions": history[::-1]} for id, history in image_sets.items()],
+        }
+        for datastore_id, image_sets in histories.items()
+    ]
+    return msgspec.json.format(msgspec.json.encode({"datastores": datastores}), indent=2) + b"\n"
+
+
+class _File(NamedTuple):
+    is_yaml: bool
+    content: bytes
+
+
+def _documents(sources: Sequence[str | Path | Mapping[str, Any]]) -> Iterator[tuple[str, _File | Mapping[str, Any]]]:
+    for source in sources:
+        if isinstance(source, Mapping):
+            yield "document", source
+            continue
+        for path in _files(Path(source)):
+            try:
+                yield str(path), _File(path.suffix in (".yaml", ".yml"), path.read_bytes())
+            except OSError as error:
+                raise SeedError(error.strerror or str(error), source=str(path)) from None
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        if path.suffix not in (".json", ".yaml", ".yml"):
+            raise SeedError("a seed's name ends in .json, .yaml or .yml", source=str(path))
+        return [path]
+    found = sorted(each for each in path.iterdir() if each.suffix in (".json", ".yaml", ".yml"))
+    if not found:
+        raise SeedError("the folder holds no .json, .yaml or .yml file", source=str(path))
+    return found
+
+
+def _decode(document: _File | Mapping[str, Any]) -> Seed:
+    try:
+        if not isinstance(document, _File):
+            return msgspec.convert(document, Seed)
+        if document.is_yaml:
+            return msgspec.convert(_read_yaml(document.content), Seed, strict=False)
+        content = document.content.removeprefix(b"\xef\xbb\xbf")
+        seed = msgspec.json.decode(content, type=Seed)
+        if len(content) <= _CHECKED_FOR_EQUAL_KEYS:
+            json.loads(content, object_pairs_hook=_refuse_equal_keys)
+        return seed
+    except msgspec.DecodeError as error:  # msgspec.ValidationError is one
+        rule, _, path = str(error).rpartition(" - at ")
+        # Print a pattern as the model does, without the anchors that msgspec needs.
+        rule = re.sub(r"\^\(\?:(.*)\)\(\?!\[\\+s\\+S\]\)", r"\1", rule or path)
+        raise SeedError(rule, path.strip("`") if path.startswith("`$") else "$") from None
+
+
+def _refuse_equal_keys(pairs: list[tuple[str, Any]]) -> None:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) < len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise SeedError(f"the key {twice!r} stands twice in one object", "$")
+
+
+def _read_yaml(content: bytes) -> Any:
+    import yaml  # 20 ms that a JSON seed need not wait for
+
+    class Loader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]  # whose scalars stay strings
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            _refuse_equal_keys([(key.value, None) for key, _ in node.value])
+            return super().construct_mapping(node, deep)  # type: ignore[no-any-return]
+
+    try:
+        return yaml.load(content, Loader)
+    except yaml.YAMLError as error:
+        raise SeedError(" ".join(str(error).split()), "$") from None
+
+
+def _merge(
+    source: str, seed: Seed, baseline: dict[str, dict[str, History]], origins: dict[tuple[str, str], str]
+) -> None:
+    """Add a document's image sets to the baseline; ``origins`` says which document an image set came from."""
+    seen = set()
+    for i, datastore in enumerate(seed.datastores):
+        id, path = datastore.datastore_id, f"$.datastores[{i}]"
+        if id in seen:
+            raise SeedError(f"data store {id} stands twice in this document", f"{path}.datastoreId", source)
+        seen.add(id)
+        image_sets = baseline.setdefault(id, {})
+        for j, image_set in enumerate(datastore.image_sets):
+            image_set_path = f"{path}.imageSets[{j}]"
+            origin = origins.setdefault((id, image_set.image_set_id), source)
+            if image_set.image_set_id in image_sets:
+                rule = f"image set {image_set.image_set_id} is in {origin} already"
+                raise SeedError(rule, f"{image_set_path}.imageSetId", source)
+            image_sets[image_set.image_set_id] = _history(image_set, image_set_path, source)
+
+
+def _history(image_set: SeedImageSet, path: str, source: str) -> History:
+    if (image_set.versions is None) == (image_set.generate is None):
+        raise SeedError("an image set has either versions or generate", path, source)
+    if image_set.generate is not None:
+        return _generated(image_set.image_set_id, image_set.generate, f"{path}.generate", source)
+    versions = []
+    for index, written in enumerate(image_set.versions or ()):
+        try:
+            versions.append(_version(written, image_set.image_set_id))
+        except ValueError as error:
+            raise SeedError(str(error), f"{path}.versions[{index}]", source) from None
+    for index, doubt in _doubts(versions):
+        log.warning("%s: %s.versions[%d]: %s", source, path, index, doubt)
+    history = tuple(sorted(versions, key=lambda version: version.number))
+    for version, following in pairwise(history):
+        if version.number == following.number:
+            raise SeedError(f"version {version.version_id} stands twice", f"{path}.versions", source)
+    return history
+
+
+def _generated(image_set_id: str, numbers: Generate, path: str, source: str) -> History:
+    try:
+        created_at = timestamp(numbers.created_at)
+        timestamp(created_at + generate.LONGEST_SPAN)
+        return generate.history(
+            image_set_id, numbers.versions, failed=numbers.failed, seed=numbers.seed, created_at=created_at
+        )
+    except ValueError as error:
+        raise SeedError(str(error), path, source) from None
+
+
+def _version(written: SeedVersion, image_set_id: str) -> ImageSetProperties:
+    if written.image_set_id not in (None, image_set_id):
+        raise ValueError(f"imageSetId {written.image_set_id} is not that of the image set")
+    return ImageSetProperties(
+        image_set_id=image_set_id,
+        version_id=written.version_id,
+        image_set_state=written.image_set_state,
+        image_set_workflow_status=written.image_set_workflow_status,
+        created_at=written.created_at if written.created_at is None else timestamp(written.created_at),
+        updated_at=written.updated_at if written.updated_at is None else timestamp(written.updated_at),
+        deleted_at=written.deleted_at if written.deleted_at is None else timestamp(written.deleted_at),
+        message=written.message,
+        overrides=written.overrides,
+        is_primary=written.is_primary,
+    )
+
+
+def _doubts(versions: list[ImageSetProperties]) -> Iterator[tuple[int, str]]:
+    """Say what AWS's sample and event documentation never show."""
+    created_at = versions[0].created_at
+    for index, version in enumerate(versions):
+        state, status = version.image_set_state, version.image_set_workflow_status
+        if status is not None and status not in _SEEN[state]:
+            yield index, f"the service never shows {state} with {status}"
+        if version.message is not None and not (status or "").endswith("FAILED"):
+            yield index, "only a failed version has a message"
+        if version.created_at != created_at:
+            yield index, "createdAt is the same on all versions of an image set"
+        if version.number == 1 and version.updated_at is not None:
+            yield index, "version 1 has no updatedAt"

@@ -1,0 +1,1 @@
+"""What HealthImaging does; nothing in here knows that a test exists."""

@@ -1,0 +1,1 @@
+"""One file an operation: its input, its output and its handler."""

@@ -1,0 +1,126 @@
+"""restJson1: a request to an operation's input, its output to a response, any error to a response.
+
+https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote
+
+import msgspec
+from flask import Request, Response
+from msgspec import inspect
+
+from .errors import (
+    NotAcceptableException,
+    RequestEntityTooLargeException,
+    SerializationException,
+    ServiceError,
+    UnknownOperationException,
+)
+from .shapes import members
+
+MAX_BODY = 1024 * 1024
+"""Bytes of a request's body that are accepted; no operation reads one yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """What the model says of an operation, and the function that does it.
+
+    Members of ``input`` that stand in ``path`` travel there, all others in the query. SDKs put ``host_prefix`` in front
+    of the host; the emulator serves any host.
+    """
+
+    name: str
+    method: str
+    path: str
+    host_prefix: str = ""
+    input: type[msgspec.Struct]
+    output: type[msgspec.Struct]
+    errors: tuple[type[ServiceError], ...]
+    handler: Callable[..., msgspec.Struct]
+    status: int = 200
+
+    @cached_property
+    def labels(self) -> re.Pattern[str]:
+        """Matches a raw path, still percent-encoded, so that ``%2F`` stays inside its label."""
+        return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]*)", self.path) + "/?")
+
+
+def target(environ: Mapping[str, Any]) -> tuple[str, str]:
+    """Return path and query as the client sent them, also from an absolute-form request target.
+
+    WSGI's own PATH_INFO is decoded and would do only where a server does not say what it received.
+    """
+    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
+    if raw is None:
+        path = quote(environ.get("PATH_INFO", "").encode("latin-1"))
+        raw = f"{path}?{environ.get('QUERY_STRING', '')}"
+    path, _, query = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", "", raw).partition("?")
+    return "/" + path.lstrip("/"), query
+
+
+def route(operations: Iterable[Operation], method: str, path: str) -> tuple[Operation, dict[str, str]]:
+    """Find the operation and its labels, decoded. Raises ``UnknownOperationException``."""
+    for operation in operations:
+        if method == operation.method and (found := operation.labels.fullmatch(path)):
+            return operation, {label: unquote(value) for label, value in found.groupdict().items()}
+    raise UnknownOperationException(f"Unable to determine the operation of {method} {path}.")
+
+
+def check_limits(request: Request) -> None:
+    """Raise ``RequestEntityTooLargeException`` or ``NotAcceptableException``; a body's content does not matter."""
+    if (request.content_length or 0) > MAX_BODY:
+        raise RequestEntityTooLargeException(f"Request body is larger than {MAX_BODY} bytes.")
+    if request.accept_mimetypes and not request.accept_mimetypes["application/json"]:
+        raise NotAcceptableException
+
+
+def account_id(authorization: str) -> str:
+    """Return the access key id of a SigV4 header where it has 12 digits, as the field's emulators do; else zeros."""
+    key = re.search(r"Credential=([0-9]{12})/", authorization)
+    return key[1] if key else "000000000000"
+
+
+def parse(operation: Operation, labels: dict[str, str], query: str) -> Any:
+    """Return the operation's input, its constraints not yet checked. Raises ``SerializationException``.
+
+    The first of a parameter given twice wins, an unknown one is ignored (Smithy's protocol tests).
+    """
+    given: dict[str, str] = {}
+    for name, value in [*labels.items(), *parse_qsl(query, keep_blank_values=True)]:
+        given.setdefault(name, value)
+    present = (member for member in members(operation.input) if member.encode_name in given)
+    return operation.input(**{member.name: _scalar(member, given[member.encode_name]) for member in present})
+
+
+def _scalar(member: inspect.Field, text: str) -> str | int:
+    types = member.type.types if isinstance(member.type, inspect.UnionType) else (member.type,)
+    if not any(isinstance(each, inspect.IntType) for each in types):
+        return text
+    # int() alone would take " 5", "5_0" and other scripts' digits, and raises on more than 4,300 of them.
+    if re.fullmatch(r"-?0*[0-9]{1,10}", text, re.ASCII) and -(2**31) <= (number := int(text)) < 2**31:
+        return number
+    raise SerializationException(f"Value '{text}' at '{member.encode_name}' can not be converted to an Integer")
+
+
+def serialize(operation: Operation, output: msgspec.Struct) -> Response:
+    """Return the response of an operation that succeeded."""
+    return _response(operation.status, msgspec.json.encode(output), {})
+
+
+def serialize_error(error: ServiceError) -> Response:
+    """Return an error's response; the only place where one is made."""
+    return _response(error.status, msgspec.json.encode({"message": error.message}), {"x-amzn-ErrorType": error.code})
+
+
+def _response(status: int, body: bytes, headers: dict[str, str]) -> Response:
+    headers |= {"x-amzn-RequestId": str(uuid.uuid4())}
+    return Response(body, status, headers, content_type="application/json")
