@@ -24,8 +24,8 @@ log = logging.getLogger("emulator")
 
 def answer(emulator: Emulator, request: Request) -> Response:
     """Carry a request from top to bottom; whatever is raised on the way becomes a response in ``serialize_error``."""
-    path, query = protocol.target(request.environ)
-    operation, labels = protocol.route(OPERATIONS, request.method, path)
+    method, path, query = protocol.request_line(request.environ)
+    operation, labels = protocol.route(OPERATIONS, method, path)
     protocol.check_limits(request)
     account = emulator.account(protocol.account_id(request.headers.get("Authorization", "")))
     input = protocol.parse(operation, labels, query)

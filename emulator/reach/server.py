@@ -13,7 +13,7 @@ import threading
 import time
 from contextlib import suppress
 from email.utils import formatdate
-from http import HTTPStatus
+from http.client import responses
 from typing import TYPE_CHECKING, Any
 
 import h11
@@ -135,7 +135,6 @@ class _Connection:
         with suppress(OSError):  # the client has gone, or was too slow, or the server stops
             while self._exchange():
                 self._http.start_next_cycle()
-                self.is_answering = False
                 self._deadline = None
         self.close()
 
@@ -170,6 +169,7 @@ class _Connection:
             host, port = self._server.host, self._server.port
             answer = call(self._server.app, environ(method, target, kept, body, host=host, port=port))
         self._send(answer)
+        self.is_answering = False
         milliseconds = (time.perf_counter() - begun) * 1000
         code = dict(answer.headers).get("x-amzn-ErrorType", "-")
         access_log.info("%s %s %d %s %.1f ms", method, target, answer.status, code, milliseconds)
@@ -221,7 +221,7 @@ class _Connection:
         headers = [*answer.headers, ("Date", formatdate(usegmt=True))]
         if self._http.their_state is not h11.DONE or self._server.is_stopping:
             headers.append(("Connection", "close"))
-        reason = HTTPStatus(answer.status).phrase
+        reason = responses.get(answer.status, "")
         events: list[h11.Event] = [h11.Response(status_code=answer.status, headers=headers, reason=reason)]
         if answer.body:
             events.append(h11.Data(data=answer.body))

@@ -200,7 +200,7 @@ def _read_yaml(content: bytes) -> Any:
 
     class Loader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]  # whose scalars stay strings
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            _refuse_equal_keys([(key.value, None) for key, _ in node.value])
+            _refuse_equal_keys([(str(key.value), None) for key, _ in node.value])
             return super().construct_mapping(node, deep)  # type: ignore[no-any-return]
 
     try:

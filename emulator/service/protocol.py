@@ -54,17 +54,17 @@ class Operation:
         return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]*)", self.path) + "/?")
 
 
-def target(environ: Mapping[str, Any]) -> tuple[str, str]:
-    """Return path and query as the client sent them, also from an absolute-form request target.
+def request_line(environ: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return method, path and query as the client sent them, also from an absolute-form request target.
 
-    WSGI's own PATH_INFO is decoded and would do only where a server does not say what it received.
+    WSGI's own PATH_INFO is decoded, and does only where a server does not say what it received.
     """
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
     if raw is None:
         path = quote(environ.get("PATH_INFO", "").encode("latin-1"))
         raw = f"{path}?{environ.get('QUERY_STRING', '')}"
     path, _, query = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", "", raw).partition("?")
-    return "/" + path.lstrip("/"), query
+    return environ["REQUEST_METHOD"], "/" + path.lstrip("/"), query
 
 
 def route(operations: Iterable[Operation], method: str, path: str) -> tuple[Operation, dict[str, str]]:

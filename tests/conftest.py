@@ -1,0 +1,41 @@
+"""What all tests share: an emulator of the demo seed, in process and served."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from emulator import Emulator
+from emulator.reach.server import Server
+
+ROOT = Path(__file__).parents[1]
+DEMO = ROOT / "fixtures" / "demo.json"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_environment() -> None:
+    """Keep the developer's own AWS and emulator settings out of the tests, and a proxy away from loopback."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "HEALTHIMAGING_EMULATOR_")) or name.lower().endswith("_proxy"):
+            del os.environ[name]
+
+
+@pytest.fixture
+def emulator() -> Emulator:
+    return Emulator.from_seed(DEMO)
+
+
+@pytest.fixture
+def server(emulator: Emulator) -> Iterator[Server]:
+    with emulator.serve() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def demo_server() -> Iterator[Server]:
+    """One server for the tests that change nothing."""
+    with Emulator.from_seed(DEMO).serve() as server:
+        yield server

@@ -1,0 +1,67 @@
+"""HTTP by hand, for what no client would send."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any, NamedTuple
+
+from emulator.reach.server import Server
+
+HANG_SECONDS = 30.0
+
+
+class Reply(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    is_closed: bool
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Client:
+    """A socket that reads whole replies; a hang fails instead of waiting for ever."""
+
+    def __init__(self, server: Server) -> None:
+        self.socket = socket.create_connection((server.host, server.port), HANG_SECONDS)
+        self._file = self.socket.makefile("rb")
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self.socket.close()
+
+    def send(self, request: bytes) -> None:
+        self.socket.sendall(request)
+
+    def receive(self, *, is_head: bool = False) -> Reply:
+        status = int(self._file.readline().split()[1])
+        headers = {}
+        while line := self._file.readline().decode("latin-1").strip():
+            name, _, value = line.partition(":")
+            assert name.lower() not in headers, f"{name} twice"
+            headers[name.lower()] = value.strip()
+        body = b"" if is_head or status == 100 else self._file.read(int(headers["content-length"]))
+        return Reply(status, headers, body, headers.get("connection") == "close" and self.is_closed())
+
+    def is_closed(self) -> bool:
+        try:
+            return self._file.read(1) == b""
+        except ConnectionResetError:
+            return True
+
+
+def request(method: str, target: str, *headers: str, body: bytes = b"") -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", "Host: runtime-127.0.0.1:4580", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def exchange(server: Server, data: bytes) -> Reply:
+    with Client(server) as client:
+        client.send(data)
+        return client.receive(is_head=data.startswith(b"HEAD "))
