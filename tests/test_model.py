@@ -38,7 +38,10 @@ def declared_by_us(operation: Operation) -> Iterator[Fact]:
     for side, shape in (("input", operation.input), ("output", operation.output)):
         yield from our_members(side, shape)
     for member in members(operation.input):
-        yield f"input.{member.encode_name} location", "uri" if f"{{{member.encode_name}}}" in operation.path else "querystring"
+        yield (
+            f"input.{member.encode_name} location",
+            "uri" if f"{{{member.encode_name}}}" in operation.path else "querystring",
+        )
 
 
 def our_members(path: str, shape: type[msgspec.Struct]) -> Iterator[Fact]:
@@ -55,7 +58,7 @@ def our_type(path: str, type_info: inspect.Type, pattern: str | None = None) -> 
         case inspect.Metadata(type=inner, extra=extra):
             yield from our_type(path, inner, (extra or {}).get("pattern"))
         case inspect.StrType(min_length=least, max_length=most):
-            yield from (("%s type" % path, "string"), (f"{path} pattern", pattern))
+            yield from ((f"{path} type", "string"), (f"{path} pattern", pattern))
             yield from ((f"{path} min", least), (f"{path} max", most))
         case inspect.IntType(ge=least, le=most):
             yield from ((f"{path} type", "integer"), (f"{path} min", least), (f"{path} max", most))

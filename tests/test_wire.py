@@ -237,7 +237,24 @@ def test_an_unknown_operation(demo_server: Server, method: str, target: str) -> 
 
 
 NOT_INTEGERS = [
-    *("true", "1.001", "5.0", "1e1", "2ABC", "0x42", "NaN", "%205", "+5", "%2B5", "5_0", "%D9%A5", "", "5%0A", "--5", "-"),
+    *(
+        "true",
+        "1.001",
+        "5.0",
+        "1e1",
+        "2ABC",
+        "0x42",
+        "NaN",
+        "%205",
+        "+5",
+        "%2B5",
+        "5_0",
+        "%D9%A5",
+        "",
+        "5%0A",
+        "--5",
+        "-",
+    ),
     *("9223372000000000000", "2147483648", "-2147483649", "5" * 5000),
 ]
 
@@ -277,7 +294,19 @@ def test_targets_that_mean_the_operation(demo_server: Server, target: str) -> No
 
 
 @pytest.mark.parametrize(
-    "host", ["", "runtime-x..y", "a" * 300, "[", "[::1]:x", "a b", "é", "x:999999", "127.0.0.1", "medical-imaging.amazonaws.com"]
+    "host",
+    [
+        "",
+        "runtime-x..y",
+        "a" * 300,
+        "[",
+        "[::1]:x",
+        "a b",
+        "é",
+        "x:999999",
+        "127.0.0.1",
+        "medical-imaging.amazonaws.com",
+    ],
 )
 def test_any_host_is_served(demo_server: Server, host: str) -> None:
     reply = exchange(demo_server, f"POST {path()} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
@@ -310,7 +339,15 @@ def test_a_chunked_body_over_the_limit(demo_server: Server) -> None:
     assert reply.is_closed
 
 
-ACCEPTABLE = ["*/*", "application/*", "application/json", "text/html, */*;q=0.1", "", "APPLICATION/JSON", "application/json;q=0.5"]
+ACCEPTABLE = [
+    "*/*",
+    "application/*",
+    "application/json",
+    "text/html, */*;q=0.1",
+    "",
+    "APPLICATION/JSON",
+    "application/json;q=0.5",
+]
 NOT_ACCEPTABLE = ["application/hal+json", "text/html", "application/json;q=0", "nonsense", "text/*, image/png"]
 
 

@@ -175,7 +175,8 @@ class _Connection:
         access_log.info("%s %s %d %s %.1f ms", method, target, answer.status, code, milliseconds)
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             return not self._server.is_stopping
-        self._linger()
+        if self._http.their_state in (h11.SEND_BODY, h11.ERROR):
+            self._linger()
         return False
 
     def _next_event(self) -> Any:

@@ -16,13 +16,13 @@ from emulator.service.store import Baseline, History
 from tests.conftest import ROOT
 from tests.demo import DATASTORE, FIFTY, FIFTY_ONE, MANY, ONE, OTHER_DATASTORE, SAMPLE
 
-D, I = "d" * 32, "a" * 32
+D, ID = "d" * 32, "a" * 32
 VERSION = {"versionId": "1", "imageSetState": "ACTIVE"}
 
 
 def document(*versions: dict[str, Any], **image_set: Any) -> dict[str, Any]:
     content = image_set or {"versions": list(versions)}
-    return {"datastores": [{"datastoreId": D, "imageSets": [{"imageSetId": I} | content]}]}
+    return {"datastores": [{"datastoreId": D, "imageSets": [{"imageSetId": ID} | content]}]}
 
 
 def version(**members: Any) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def test_times_are_epoch_or_iso(written: Any, seconds: float) -> None:
 
 def test_what_the_aws_cli_prints_can_be_pasted() -> None:
     printed = {
-        "imageSetId": I,
+        "imageSetId": ID,
         "versionId": "1",
         "imageSetState": "ACTIVE",
         "ImageSetWorkflowStatus": "CREATED",
@@ -136,7 +136,7 @@ def test_a_folder_and_files_are_merged(tmp_path: Path) -> None:
     write(tmp_path, "a.yml", other)
     write(tmp_path, "notes.txt", b"not a seed")
     baseline = seeds.load(tmp_path, {"datastores": [{"datastoreId": "e" * 32}]})
-    assert {id: list(image_sets) for id, image_sets in baseline.items()} == {D: ["b" * 32, I], "e" * 32: []}
+    assert {id: list(image_sets) for id, image_sets in baseline.items()} == {D: ["b" * 32, ID], "e" * 32: []}
 
 
 def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
@@ -167,9 +167,9 @@ REFUSED = [
         f"data store {D} stands twice in this document",
     ),
     (
-        {"datastores": [{"datastoreId": D, "imageSets": [{"imageSetId": I, "versions": [VERSION]}] * 2}]},
+        {"datastores": [{"datastoreId": D, "imageSets": [{"imageSetId": ID, "versions": [VERSION]}] * 2}]},
         "$.datastores[0].imageSets[1].imageSetId",
-        f"image set {I} is in seed.json already",
+        f"image set {ID} is in seed.json already",
     ),
     (document(), VERSIONS, "length >= 1"),
     (document(generate={}), "$.datastores[0].imageSets[0].generate", "missing required field `versions`"),
@@ -302,5 +302,3 @@ def test_the_schema_accepts_what_ships_and_refuses_what_is_refused() -> None:
         validator.validate(json.loads((ROOT / "fixtures" / f"{name}.json").read_text()))
     refused = [rule for content, _, rule in REFUSED if not validator.is_valid(content)]
     assert {"length >= 1", "unknown field `x`", "regex '[0-9]+'", "Invalid enum value 'GONE'"} <= set(refused)
-
-

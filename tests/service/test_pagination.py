@@ -84,7 +84,7 @@ def test_a_token_is_honoured_by_another_emulator_with_the_same_key() -> None:
         TOKEN.replace("v1.71", "v1.72"),
         TOKEN.replace("v1.71", "v1.071"),
         TOKEN.replace("v1.71.2", "v1.71.3"),
-        TOKEN.replace("v1.71", "v1.٧١"),
+        TOKEN.replace("v1.71", "v1.\u0667\u0661"),
         TOKEN.upper(),
         TOKEN + "." + TOKEN,
         "v1." + "9" * 5000 + ".2." + TOKEN[-43:],

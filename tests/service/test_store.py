@@ -81,7 +81,7 @@ def test_add_of_an_image_set_that_is_there(store: Store) -> None:
         ({"created_at": -0.001}, "1970 to 9999"),
         ({"updated_at": 253402300799.9999}, "1970 to 9999"),
         ({"deleted_at": float("nan")}, "1970 to 9999"),
-        ({"created_at": datetime(2024, 1, 1)}, "offset from UTC"),  # noqa: DTZ001
+        ({"created_at": datetime(2024, 1, 1)}, "offset from UTC"),
     ],
 )
 def test_members_that_break_the_model_change_nothing(store: Store, members: dict[str, object], rule: str) -> None:

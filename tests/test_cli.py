@@ -1,0 +1,207 @@
+"""The command line, as a program."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from emulator.cli import main
+from emulator.reach.server import Server
+from emulator.scenario import seeds
+
+from .conftest import DEMO, ROOT
+from .demo import DATASTORE, MANY, SAMPLE, path
+from .raw import HANG_SECONDS, Client, Reply, request
+
+BANNER_END = "JavaScript"
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+@contextmanager
+def serving(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """Start ``serve`` on a free port and wait for its banner."""
+    command = [sys.executable, "-m", "emulator", "serve", *arguments]
+    settings = {"HEALTHIMAGING_EMULATOR_PORT": "0"} | environment
+    with subprocess.Popen(
+        command, env=os.environ | settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        try:
+            banner = []
+            for line in process.stdout:
+                banner.append(line)
+                if line.startswith(BANNER_END):
+                    break
+            yield process, banner
+        finally:
+            process.kill()
+
+
+class Address:
+    """What of a ``Server`` a raw client needs."""
+
+    def __init__(self, banner: list[str]) -> None:
+        found = re.search(r"http://([\d.]+):(\d+)", banner[0])
+        assert found, banner
+        self.host, self.port = found[1], int(found[2])
+
+
+def ask(banner: list[str], target: str = path()) -> Reply:
+    with Client(Address(banner)) as client:  # type: ignore[arg-type]
+        client.send(request("POST", target))
+        return client.receive()
+
+
+def test_serve_says_where_what_and_how() -> None:
+    with serving("--seed", str(DEMO)) as (_, banner):
+        address = Address(banner)
+        text = "".join(banner)
+    endpoint = f"http://emulator@127.0.0.1:{address.port}"
+    assert f"is ready at http://127.0.0.1:{address.port}\n" in text
+    assert f"with 2 data stores, 22 image sets, 267 versions from {DEMO}\n" in text
+    assert f'boto3.client("medical-imaging", endpoint_url="{endpoint}")' in text
+    assert f"aws medical-imaging list-image-set-versions --endpoint-url {endpoint}" in text
+    assert f"--datastore-id {DATASTORE} --image-set-id {SAMPLE}" in text
+    assert f'endpoint: "http://127.0.0.1:{address.port}", disableHostPrefix: true' in text
+
+
+def test_serve_without_a_seed_serves_the_demo() -> None:
+    with serving() as (_, banner):
+        assert len(ask(banner, path(MANY)).json["imageSetPropertiesList"]) == 50
+
+
+def test_settings_are_options_and_variables(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.json"
+    seed.write_bytes(DEMO.read_bytes())
+    environment = {"SEED": str(seed), "PAGE_SIZE": "7", "TOKEN_KEY": "k", "TOKEN_LIFETIME": "60", "LOG_LEVEL": "error"}
+    with serving(**{f"HEALTHIMAGING_EMULATOR_{name}": value for name, value in environment.items()}) as (
+        _,
+        by_variable,
+    ):
+        page = ask(by_variable, path(MANY)).json
+    assert len(page["imageSetPropertiesList"]) == 7
+    assert page["nextToken"].count(".") == 4  # it carries when it was issued
+    options = ["--seed", str(seed), "--page-size", "9", "--token-key", "k", "--token-lifetime", "60"]
+    with serving(*options, HEALTHIMAGING_EMULATOR_PAGE_SIZE="7") as (_, by_option):
+        following = ask(by_option, f"{path(MANY)}?nextToken={page['nextToken']}").json
+    assert [len(following["imageSetPropertiesList"]), following["imageSetPropertiesList"][0]["versionId"]] == [9, "130"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_it_whatever_connections_are_open(number: signal.Signals) -> None:
+    with serving() as (process, banner), Client(Address(banner)) as idle, Client(Address(banner)) as begun:  # type: ignore[arg-type]
+        begun.send(b"POST / HT")
+        assert ask(banner).status == 200
+        process.send_signal(number)
+        assert process.wait(HANG_SECONDS) == 0
+        assert idle.is_closed()
+        assert process.stderr
+        assert re.fullmatch(rf"POST {path()} 200 - [\d.]+ ms\n", process.stderr.read())
+
+
+def test_the_log_can_be_silenced() -> None:
+    with serving("--log-level", "warning") as (process, banner):
+        ask(banner)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(HANG_SECONDS) == 0
+        assert process.stderr
+        assert process.stderr.read() == ""
+
+
+def test_a_busy_port_is_one_line(demo_server: Server) -> None:
+    result = run("serve", "--port", str(demo_server.port))
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: cannot listen on 127.0.0.1 port {demo_server.port}: the port is in use\n"
+
+
+def test_an_address_that_is_not_ours_is_one_line() -> None:
+    result = run("serve", "--host", "192.0.2.1", "--port", "0")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert result.stderr.startswith("Error: cannot listen on 192.0.2.1 port 0: ")
+
+
+@pytest.mark.parametrize("command", [("serve", "--port", "0", "--seed"), ("seed", "check")])
+def test_a_bad_seed_is_one_line_and_exit_code_2(tmp_path: Path, command: tuple[str, ...]) -> None:
+    seed = tmp_path / "seed.json"
+    seed.write_text('{"datastores": [{"datastoreId": "x"}]}')
+    result = run(*command, str(seed))
+    assert result.exit_code == 2
+    assert (
+        result.stderr == f"Error: {seed}: $.datastores[0].datastoreId: Expected `str` matching regex '[0-9a-z]{{32}}'\n"
+    )
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--page-size", "51"), ("--page-size", "0"), ("--port", "65536"), ("--token-lifetime", "0"), ("x",)]
+)
+def test_settings_out_of_range_are_refused(arguments: tuple[str, ...]) -> None:
+    assert run("serve", *arguments).exit_code == 2
+
+
+def test_seed_check_counts(tmp_path: Path) -> None:
+    result = run("seed", "check", str(DEMO))
+    assert (result.exit_code, result.stdout) == (0, "ok: 2 data stores, 22 image sets, 267 versions\n")
+    one = tmp_path / "one.yaml"
+    one.write_text(f"datastores: [{{datastoreId: '{DATASTORE}'}}]")
+    assert run("seed", "check", str(one)).stdout == "ok: 1 data store, 0 image sets, 0 versions\n"
+
+
+def test_seed_check_warns(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.json"
+    seed.write_text(
+        DEMO.read_text().replace(
+            '"ACTIVE", "ImageSetWorkflowStatus": "COPIED"', '"LOCKED", "ImageSetWorkflowStatus": "COPIED"', 1
+        )
+    )
+    finished = subprocess.run(
+        [sys.executable, "-m", "emulator", "seed", "check", str(seed)], capture_output=True, text=True, check=True
+    )
+    path = "$.datastores[0].imageSets[0].versions[3]"
+    assert finished.stderr == f"{seed}: {path}: the service never shows LOCKED with COPIED\n"
+    assert finished.stdout.startswith("ok: ")
+
+
+@pytest.mark.parametrize("created_at", ["1704067200", "2024-01-01T00:00:00Z"])
+def test_seed_generate_writes_a_seed(tmp_path: Path, created_at: str) -> None:
+    seed = tmp_path / "seed.json"
+    numbers = ["--versions", "12", "--failed", "3", "--seed", "4", "--created-at", created_at]
+    assert run("seed", "generate", *numbers, "--image-set-id", MANY, "--output", str(seed)).exit_code == 0
+    history = seeds.load(seed)[DATASTORE][MANY]
+    assert (len(history), sum(version.message is not None for version in history)) == (12, 3)
+    assert history[0].created_at == 1704067200.0
+    assert run("seed", "generate", *numbers, "--image-set-id", MANY).stdout == seed.read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--versions", "0"), ("--failed", "137"), ("--created-at", "x"), ("--image-set-id", "X")]
+)
+def test_seed_generate_refuses_what_no_seed_may_say(arguments: tuple[str, ...]) -> None:
+    result = run("seed", "generate", *arguments)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+
+
+def test_seed_schema_is_json() -> None:
+    assert json.loads(run("seed", "schema").stdout)["$schema"].endswith("2020-12/schema")
+
+
+def test_every_command_has_an_example_in_its_help() -> None:
+    for command in (["serve"], ["seed", "check"], ["seed", "generate"], ["seed", "schema"]):
+        assert "Example: healthimaging-emulator " in run(*command, "--help").stdout
+
+
+def test_the_version_is_the_packages() -> None:
+    assert re.search(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.M)[1] in run("--version").stdout  # type: ignore[index]

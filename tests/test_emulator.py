@@ -1,0 +1,92 @@
+"""What a user holds: settings, accounts, image sets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from freezegun import freeze_time
+
+from emulator import Emulator
+from emulator.service.errors import ResourceNotFoundException
+
+from .conftest import DEMO
+from .demo import DATASTORE, ONE, SAMPLE, UNKNOWN
+
+
+def newest(emulator: Emulator, account: str | None = None, image_set_id: str = SAMPLE) -> dict[str, Any]:
+    client = emulator.client(**({"aws_access_key_id": account} if account else {}))
+    page = client.list_image_set_versions(datastoreId=DATASTORE, imageSetId=image_set_id)
+    return dict(page["imageSetPropertiesList"][0])
+
+
+@pytest.mark.parametrize(
+    "settings", [{"page_size": 0}, {"page_size": 51}, {"token_lifetime": 0}, {"token_lifetime": float("nan")}]
+)
+def test_settings_out_of_range(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"page_size|token_lifetime"):
+        Emulator({}, **settings)
+
+
+def test_an_account_sees_its_own_changes_only(emulator: Emulator) -> None:
+    emulator.image_set(DATASTORE, SAMPLE, account="111111111111").append(image_set_state="LOCKED")
+    assert newest(emulator, "111111111111")["versionId"] == "5"
+    assert [newest(emulator, key)["versionId"] for key in ("222222222222", "AKIAEXAMPLE", None)] == ["4", "4", "4"]
+
+
+def test_keys_that_are_no_account_share_the_default_one(emulator: Emulator) -> None:
+    emulator.image_set(DATASTORE, SAMPLE).append(image_set_state="LOCKED")
+    assert [newest(emulator, key)["versionId"] for key in ("AKIAEXAMPLE", None, "000000000000")] == ["5", "5", "5"]
+
+
+def test_two_emulators_share_nothing(emulator: Emulator) -> None:
+    other = Emulator.from_seed(DEMO)
+    emulator.image_set(DATASTORE, SAMPLE).append(image_set_state="LOCKED")
+    assert newest(other)["versionId"] == "4"
+
+
+def test_versions_are_newest_first(emulator: Emulator) -> None:
+    image_set = emulator.image_set(DATASTORE, SAMPLE)
+    assert [version.version_id for version in image_set.versions] == ["4", "3", "2", "1"]
+
+
+def test_a_loop_sees_updating_become_updated(emulator: Emulator) -> None:
+    image_set = emulator.image_set(DATASTORE, SAMPLE)
+    image_set.append(image_set_state="LOCKED", image_set_workflow_status="UPDATING")
+    assert newest(emulator)["ImageSetWorkflowStatus"] == "UPDATING"
+    image_set.replace("5", image_set_state="ACTIVE", image_set_workflow_status="UPDATED")
+    assert newest(emulator)["ImageSetWorkflowStatus"] == "UPDATED"
+
+
+def test_freezegun_dates_new_versions(emulator: Emulator) -> None:
+    with freeze_time("2024-01-01T00:00:00.123Z"):
+        emulator.image_set(DATASTORE, SAMPLE).append(image_set_state="ACTIVE")
+        emulator.add_image_set(DATASTORE, UNKNOWN)
+    assert newest(emulator)["updatedAt"].timestamp() == 1704067200.123
+    assert newest(emulator)["createdAt"].timestamp() == 1680027126.436
+    added = newest(emulator, image_set_id=UNKNOWN)
+    assert added["createdAt"].timestamp() == 1704067200.123
+    assert "updatedAt" not in added
+
+
+def test_an_image_set_that_is_not_there(emulator: Emulator) -> None:
+    with pytest.raises(ResourceNotFoundException):
+        emulator.image_set(DATASTORE, UNKNOWN)
+
+
+def test_a_document_is_a_seed() -> None:
+    image_sets = [{"imageSetId": ONE, "generate": {"versions": 3}}]
+    emulator = Emulator.from_seed({"datastores": [{"datastoreId": DATASTORE, "imageSets": image_sets}]})
+    assert newest(emulator, image_set_id=ONE)["versionId"] == "3"
+
+
+def test_flasks_test_client_reaches_the_app(emulator: Emulator) -> None:
+    response = emulator.app.test_client().post(f"/datastore/{DATASTORE}/imageSet/{SAMPLE}/listImageSetVersions")
+    assert (response.status_code, len(response.json["imageSetPropertiesList"])) == (200, 4)  # type: ignore[index]
+
+
+def test_flasks_test_client_meets_the_wires_errors_too(emulator: Emulator) -> None:
+    client = emulator.app.test_client()
+    for method, target in (("GET", "/x/"), ("OPTIONS", "/"), ("PUT", "//a//b")):
+        response = client.open(target, method=method)
+        assert (response.status_code, response.headers["x-amzn-ErrorType"]) == (404, "UnknownOperationException")
