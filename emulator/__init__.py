@@ -1,6 +1,9 @@
 """An emulator of AWS HealthImaging's version history, for testing code that calls it."""
 
-from .emulator import Account, Emulator, ImageSet
+from .emulator import Emulator, ImageSet
+from .scenario.account import Account
+from .scenario.calls import Attempt, Call
+from .scenario.faults import Delay, Fault, Rule, RuleError
 from .scenario.seeds import SeedError
 
-__all__ = ["Account", "Emulator", "ImageSet", "SeedError"]
+__all__ = ["Account", "Attempt", "Call", "Delay", "Emulator", "Fault", "ImageSet", "Rule", "RuleError", "SeedError"]

@@ -1,48 +1,81 @@
-"""The operations, and the one path that a request takes."""
+"""The one path that a request takes."""
 
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flask import Flask, Request, Response, request
-from flask.typing import ResponseReturnValue
 
-from .scenario import control
+from .scenario import control, effects
+from .scenario.faults import Link
 from .service import protocol, validation
-from .service.errors import InternalServerException, ServiceError
-from .service.operations.list_image_set_versions import LIST_IMAGE_SET_VERSIONS
+from .service.errors import InternalServerException, ServiceError, ThrottlingException
+from .service.operations import OPERATIONS
 from .service.pagination import Listing
 
 if TYPE_CHECKING:
-    from .emulator import Emulator
+    from flask.typing import ResponseReturnValue
 
-OPERATIONS = (LIST_IMAGE_SET_VERSIONS,)
+    from .emulator import Emulator
 
 log = logging.getLogger("emulator")
 
 
 def answer(emulator: Emulator, request: Request) -> Response:
-    """Carry a request from top to bottom; whatever is raised on the way becomes a response in ``serialize_error``."""
+    """Carry a request from top to bottom; whatever is raised on the way becomes a response here, and only here.
+
+    The service throttles and authorises before it validates; so do the fault rules.
+    """
     method, path, query = protocol.request_line(request.environ)
-    operation, labels = protocol.route(OPERATIONS, method, path)
-    protocol.check_limits(request)
-    account = emulator.account(protocol.account_id(request.headers.get("Authorization", "")))
-    input = protocol.parse(operation, labels, query)
-    listing = Listing(
-        emulator.tokens,
-        scope="/".join((account.id, operation.name, *labels.values())),
-        token=input.next_token,
-        now=account.now(),
-        page_size=emulator.page_size,
-    )
-    validation.validate(input)
-    output = operation.handler(input, account.store, listing)
-    return protocol.serialize(operation, output)
+    credential = protocol.credential(request.headers.get("Authorization", ""))
+    account = emulator.account(credential.account)
+    call, attempt = account.calls.begin(method, path, request.headers)
+    link = request.environ.get("emulator.link") or Link(is_served=False)
+    try:
+        operation, labels = protocol.route(OPERATIONS, method, path)
+        protocol.check_limits(request)
+        input = protocol.parse(operation, labels, query)
+        listing = Listing(
+            emulator.tokens,
+            scope="/".join((account.id, operation.name, *labels.values())),
+            token=input.next_token,
+            now=account.clock.now(),
+            page_size=emulator.page_size,
+        )
+        call.identify(operation.name, input, listing.page)
+
+        firing = account.faults.fire(call, attempt.number)
+        attempt.faults, attempt.delay, rule = firing.ids, firing.delay, firing.rule
+        account.faults.hold(firing, firing.delay, link.wake)
+        if rule.error:
+            raise effects.error(rule.error, operation, credential._asdict() | labels)
+        if rule.rate:
+            raise ThrottlingException
+        if rule.connection:
+            link.break_off(rule.connection, partial(account.faults.hold, firing, rule.stall_seconds, link.wake))
+
+        validation.validate(input)
+        output = operation.handler(input, account.store, listing)
+        if rule.page:
+            history = account.store.history(input.datastore_id, input.image_set_id)
+            output = effects.bend_page(rule.page, output, input=input, listing=listing, history=history)
+        response = protocol.serialize(operation, output)
+        if rule.body:
+            effects.bend_body(rule.body, response, operation.output)
+    except Exception as error:
+        response = serialize_error(error)
+    if attempt.faults:
+        response.headers["x-emulator-fault"] = ",".join(attempt.faults)
+    is_answered = link.effect in (None, "cut")
+    code = response.headers.get("x-amzn-ErrorType")
+    account.calls.end(call, attempt, *((response.status_code, code) if is_answered else (None, None)))
+    return response
 
 
 def serialize_error(error: Exception) -> Response:
-    """Turn whatever was raised, wherever, into the wire's form; what nobody foresaw is logged and told to no client."""
+    """Turn an error into the wire's form; what nobody foresaw is logged, and told to no client."""
     if not isinstance(error, ServiceError):
         log.error("%s %s failed", request.method, request.path, exc_info=error)
         error = InternalServerException()
@@ -59,11 +92,13 @@ class _App(Flask):
     def __init__(self, emulator: Emulator) -> None:
         super().__init__("emulator", static_folder=None)
         self._emulator = emulator
-        self.register_blueprint(control.blueprint)
-        self.register_error_handler(Exception, serialize_error)
+        self.url_map.merge_slashes = False
+        self.register_blueprint(control.blueprint(emulator))
+        self.register_error_handler(Exception, control.serialize_error)
 
     def dispatch_request(self) -> ResponseReturnValue:
-        return super().dispatch_request() if request.url_rule else answer(self._emulator, request)
+        is_control = request.path.startswith(control.PREFIX)
+        return super().dispatch_request() if is_control else answer(self._emulator, request)
 
 
 def create_app(emulator: Emulator) -> Flask:

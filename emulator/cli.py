@@ -21,6 +21,7 @@ from .reach import environment
 from .reach.server import Server
 from .scenario import seeds
 from .scenario.generate import DEFAULT_CREATED_AT
+from .scenario.seeds import Seed
 from .service.store import Baseline
 
 DEFAULT_PORT = 4580
@@ -48,11 +49,13 @@ def main() -> None:
     type=click.Path(),
     help="A file, or a folder of them; may be repeated.  [default: the demo]",
 )
+@setting("--faults", type=click.Path(), help="A file with a list of fault rules.")
 @setting("--page-size", default=50, show_default=True, type=click.IntRange(1, 50), help="Without maxResults.")
 @setting("--token-key", default=DEFAULT_TOKEN_KEY, help="Seals the tokens; replicas share it.")
 @setting("--token-lifetime", type=click.FloatRange(0, min_open=True), help="Seconds.  [default: tokens do not expire]")
+@setting("--control-token", help="Asked for by the control API.  [default: none]")
 @setting("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), show_default=True)
-def serve(host: str, port: int, seed: tuple[str, ...], log_level: str, **settings: Any) -> None:
+def serve(host: str, port: int, seed: tuple[str, ...], faults: str | None, log_level: str, **settings: Any) -> None:
     """Serve the emulator until it is told to stop.
 
     Example: healthimaging-emulator serve --seed my-seed.json --port 0
@@ -62,14 +65,14 @@ def serve(host: str, port: int, seed: tuple[str, ...], log_level: str, **setting
     for number in (signal.SIGINT, signal.SIGTERM):  # as process 1 of a container, nobody else does
         signal.signal(number, lambda *_: stop.set())
     sources = seed or (str(fixture("demo")),)
-    emulator = Emulator(_load(sources), **settings)
+    emulator = Emulator(_load(sources, faults), **settings)
     try:
         server = emulator.serve(host, port)
     except OSError as error:
         reason = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror or error
         raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None
     with server:
-        click.echo(_banner(server, sources, emulator.baseline))
+        click.echo(_banner(server, sources, emulator.seed.baseline))
         stop.wait()
 
 
@@ -85,7 +88,7 @@ def check(sources: tuple[str, ...]) -> None:
 
     Example: healthimaging-emulator seed check my-seed.json
     """
-    click.echo(f"ok: {_summary(_load(sources))}")
+    click.echo(f"ok: {_summary(_load(sources).baseline)}")
 
 
 @seed_.command("generate")
@@ -105,8 +108,8 @@ def generate_(datastore_id: str, image_set_id: str, output: Any, **numbers: Any)
     with suppress(ValueError):  # then it is ISO 8601
         renamed["createdAt"] = float(renamed["createdAt"])
     image_set = {"imageSetId": image_set_id, "generate": renamed}
-    baseline = _load([{"datastores": [{"datastoreId": datastore_id, "imageSets": [image_set]}]}])
-    output.write(seeds.dump(baseline))
+    seed = _load([{"datastores": [{"datastoreId": datastore_id, "imageSets": [image_set]}]}])
+    output.write(seeds.dump(seed.baseline))
 
 
 @seed_.command()
@@ -124,9 +127,9 @@ def fixture(name: str) -> Path:
     return inside if inside.exists() else beside
 
 
-def _load(sources: Any) -> Baseline:
+def _load(sources: Any, faults: str | None = None) -> Seed:
     try:
-        return seeds.load(*sources)
+        return seeds.load(*sources, faults=faults)
     except seeds.SeedError as error:
         raise _BadSeed(str(error)) from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -11,9 +10,14 @@ from typing import TYPE_CHECKING, Any
 from .app import create_app
 from .reach.server import Server
 from .scenario import seeds
+from .scenario.account import Account
+from .scenario.calls import Calls
+from .scenario.clock import Clock
+from .scenario.faults import Faults
+from .scenario.seeds import Seed
 from .service.pagination import Tokens
 from .service.shapes import ImageSetProperties
-from .service.store import Baseline, Store
+from .service.store import Store
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -21,18 +25,6 @@ if TYPE_CHECKING:
 
 DEFAULT_ACCOUNT = "000000000000"
 DEFAULT_TOKEN_KEY = "healthimaging-emulator"
-
-
-class Account:
-    """One AWS account: it sees the seed, and has its own changes to it."""
-
-    def __init__(self, id: str, baseline: Baseline) -> None:
-        self.id = id
-        self.store = Store(baseline, self.now)
-
-    def now(self) -> float:
-        """Return the time in epoch seconds, to the millisecond as the service keeps it."""
-        return round(time.time(), 3)
 
 
 class ImageSet:
@@ -48,35 +40,38 @@ class ImageSet:
         """All versions, newest first."""
         return self._store.history(*self._key)[::-1]
 
-    def append(self, **members: Any) -> ImageSetProperties:
-        """Add the next version; see ``Store.append``."""
-        return self._store.append(*self._key, **members)
+    def append(self, *, after: float = 0.0, **members: Any) -> ImageSetProperties | None:
+        """Add the next version, now or in ``after`` seconds of the account's clock; see ``Store.append``."""
+        return self._store.append(*self._key, after=after, **members)
 
-    def replace(self, version_id: str, **members: Any) -> ImageSetProperties:
-        """Put another version in the place of one; see ``Store.replace``."""
-        return self._store.replace(*self._key, version_id, **members)
+    def replace(self, version_id: str, *, after: float = 0.0, **members: Any) -> ImageSetProperties | None:
+        """Put another version in the place of one, now or in ``after`` seconds; see ``Store.replace``."""
+        return self._store.replace(*self._key, version_id, after=after, **members)
 
 
 class Emulator:
     """An emulated AWS HealthImaging. Two in one process share nothing.
 
     ``page_size`` is what a request without ``maxResults`` gets (1 to 50); ``token_key`` seals the tokens, and with
-    ``token_lifetime`` in seconds they expire. Raises ``ValueError`` for settings out of range.
+    ``token_lifetime`` in seconds they expire. The control API asks for ``control_token``. Raises ``ValueError`` for
+    settings out of range.
     """
 
     def __init__(
         self,
-        baseline: Baseline,
+        seed: Seed,
         *,
         page_size: int = 50,
         token_key: str = DEFAULT_TOKEN_KEY,
         token_lifetime: float | None = None,
+        control_token: str | None = None,
     ) -> None:
         if not 1 <= page_size <= 50:
             raise ValueError("page_size is from 1 to 50")
         if token_lifetime is not None and not token_lifetime > 0:
             raise ValueError("token_lifetime is a number of seconds above 0")
-        self.baseline = baseline
+        self.seed = seed
+        self.control_token = control_token
         self.page_size = page_size
         self.tokens = Tokens(token_key, token_lifetime)
         self._accounts: dict[str, Account] = {}
@@ -88,7 +83,26 @@ class Emulator:
 
     def account(self, id: str = DEFAULT_ACCOUNT) -> Account:
         """Return an account by its 12 digits; it begins with the seed when it is first asked for."""
-        return self._accounts.get(id) or self._accounts.setdefault(id, Account(id, self.baseline))
+        return self._accounts.get(id) or self._accounts.setdefault(id, Account(id, self.seed))
+
+    @property
+    def faults(self) -> Faults:
+        """The fault rules of the default account."""
+        return self.account().faults
+
+    @property
+    def calls(self) -> Calls:
+        """What clients of the default account did."""
+        return self.account().calls
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the default account."""
+        return self.account().clock
+
+    def reset(self) -> None:
+        """Return the default account to its seed: its changes, rules, calls and clock."""
+        self.account().reset()
 
     def image_set(self, datastore_id: str, image_set_id: str, *, account: str = DEFAULT_ACCOUNT) -> ImageSet:
         """Return a handle to read and change an image set. Raises ``ResourceNotFoundException``."""

@@ -180,7 +180,7 @@ def test_seed_generate_writes_a_seed(tmp_path: Path, created_at: str) -> None:
     seed = tmp_path / "seed.json"
     numbers = ["--versions", "12", "--failed", "3", "--seed", "4", "--created-at", created_at]
     assert run("seed", "generate", *numbers, "--image-set-id", MANY, "--output", str(seed)).exit_code == 0
-    history = seeds.load(seed)[DATASTORE][MANY]
+    history = seeds.load(seed).baseline[DATASTORE][MANY]
     assert (len(history), sum(version.message is not None for version in history)) == (12, 3)
     assert history[0].created_at == 1704067200.0
     assert run("seed", "generate", *numbers, "--image-set-id", MANY).stdout == seed.read_text()

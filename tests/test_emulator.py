@@ -25,7 +25,7 @@ def newest(emulator: Emulator, account: str | None = None, image_set_id: str = S
 )
 def test_settings_out_of_range(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"page_size|token_lifetime"):
-        Emulator({}, **settings)
+        Emulator.from_seed({}, **settings)
 
 
 def test_an_account_sees_its_own_changes_only(emulator: Emulator) -> None:

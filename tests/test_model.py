@@ -11,7 +11,7 @@ import pytest
 from botocore.model import OperationModel, Shape
 from msgspec import inspect
 
-from emulator.app import OPERATIONS
+from emulator.service.operations import OPERATIONS
 from emulator.service.protocol import Operation
 from emulator.service.shapes import YEAR_10000, members
 

@@ -218,9 +218,7 @@ UNKNOWN_OPERATIONS = [
     ("POST", "/%0A"),
     ("POST", "/%00"),
     ("POST", "/../" + "x" * 20),
-    ("POST", "/_emulator/nothing"),
-    ("POST", "/_emulator/health"),
-    ("OPTIONS", "/_emulator/health"),
+    ("POST", "/_emulator"),
 ]
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from .wsgi import call, environ
 
@@ -27,9 +28,14 @@ def client(app: WSGIApplication, **options: Any) -> BaseClient:
         target = url.path + (f"?{url.query}" if url.query else "")
         headers = [(name, _text(value)) for name, value in request.headers.items()]
         body = request.body or b""
-        status, answered, content = call(
-            app, environ(request.method, target, headers, body, host=url.hostname or "", port=url.port or 80)
-        )
+        environment = environ(request.method, target, headers, body, host=url.hostname or "", port=url.port or 80)
+        status, answered, content, link = call(app, environment)
+        if link.effect in ("reset", "close"):
+            raise ConnectionClosedError(endpoint_url=request.url, request=request)
+        if link.effect == "stall":
+            raise ReadTimeoutError(endpoint_url=request.url)
+        if link.effect == "cut":
+            content = content[: len(content) // 2]
         return AWSResponse(request.url, status, dict(answered), _Raw(content))
 
     made.meta.events.register("before-send.medical-imaging", answer)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import selectors
 import socket
+import struct
 import threading
 import time
 from contextlib import suppress
@@ -18,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import h11
 
+from ..scenario import control
+from ..scenario.faults import Link
 from ..service import protocol
 from ..service.errors import BadRequestException
 from .wsgi import Answer, call, environ
@@ -66,13 +69,18 @@ class Server:
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def stop(self) -> None:
-        """Stop at once when idle, whatever connections are open; finish answers under way, two seconds at most."""
+        """Stop at once when idle, whatever connections are open; end delays and stalls, finish answers under way.
+
+        That takes two seconds at most.
+        """
         self._wake.close()
         self._thread.join()
         with self._changed:
             self.is_stopping = True
             for connection in self._connections:
-                if not connection.is_answering:
+                if connection.is_answering:
+                    connection.link.wake.set()
+                else:
                     connection.abort()
             self._changed.wait_for(lambda: not self._connections, STOP_SECONDS)
             for connection in self._connections:
@@ -126,6 +134,7 @@ class _Connection:
 
     def __init__(self, server: Server, client: socket.socket) -> None:
         self.is_answering = False
+        self.link = Link()
         self._server = server
         self._client = client
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
@@ -158,21 +167,22 @@ class _Connection:
             begun = time.perf_counter()
             method, target = request.method.decode(), request.target.decode()
             headers = [(name.decode(), value.decode("latin-1")) for name, value in request.headers]
-            body, length = self._read_body(request.http_version, dict(headers))
+            body, length = self._read_body(request.http_version, target, dict(headers))
         except h11.RemoteProtocolError as error:
             answer = self._refusal(error)
         else:
-            if not self._server.begin_answer(self):
-                return False
             kept = [(name, value) for name, value in headers if name not in ("content-length", "transfer-encoding")]
             kept.append(("content-length", str(length)))
-            host, port = self._server.host, self._server.port
-            answer = call(self._server.app, environ(method, target, kept, body, host=host, port=port))
+            environment = environ(method, target, kept, body, host=self._server.host, port=self._server.port)
+            self.link = environment["emulator.link"]
+            if not self._server.begin_answer(self):
+                return False
+            answer = call(self._server.app, environment)
         self._send(answer)
         self.is_answering = False
-        milliseconds = (time.perf_counter() - begun) * 1000
-        code = dict(answer.headers).get("x-amzn-ErrorType", "-")
-        access_log.info("%s %s %d %s %.1f ms", method, target, answer.status, code, milliseconds)
+        self._log(method, target, answer, time.perf_counter() - begun)
+        if answer.link.effect:
+            return False
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             return not self._server.is_stopping
         if self._http.their_state in (h11.SEND_BODY, h11.ERROR):
@@ -195,15 +205,16 @@ class _Connection:
             self._client.settimeout(max(self._deadline - time.monotonic(), 0.001))
         return self._client.recv(64 * 1024)
 
-    def _read_body(self, http_version: bytes, headers: dict[str, str]) -> tuple[bytes, int]:
+    def _read_body(self, http_version: bytes, target: str, headers: dict[str, str]) -> tuple[bytes, int]:
         """Return the body and its length; of one over the limit only the length, and what follows is never read."""
         if http_version not in (b"1.0", b"1.1"):
             raise h11.RemoteProtocolError("this server speaks HTTP/1.1", error_status_hint=505)
         if "transfer-encoding" in headers and "content-length" in headers:
             raise h11.RemoteProtocolError("Content-Length and Transfer-Encoding exclude each other")
         length = int(headers.get("content-length", 0))
+        limit = control.MAX_BODY if target.startswith(control.PREFIX) else protocol.MAX_BODY
         body = bytearray()
-        while max(length, len(body)) <= protocol.MAX_BODY:
+        while max(length, len(body)) <= limit:
             event = self._next_event()
             if not isinstance(event, h11.Data):
                 return bytes(body), len(body)
@@ -215,10 +226,20 @@ class _Connection:
         if status == 431 and b"\n" not in self._http.trailing_data[0]:
             status = 414
         response = protocol.serialize_error(BadRequestException(f"Bad request: {error}.", status=status))
-        return Answer(response.status_code, list(response.headers), response.get_data())
+        return Answer(response.status_code, list(response.headers), response.get_data(), Link())
 
     def _send(self, answer: Answer) -> None:
-        """Write head and body at once: in two writes, Nagle's algorithm and delayed ACKs cost 40 ms."""
+        """Write head and body at once: in two writes, Nagle's algorithm and delayed ACKs cost 40 ms.
+
+        Or do to the connection what a fault rule wants; the caller closes it.
+        """
+        effect = answer.link.effect
+        if effect == "stall":
+            answer.link.hold()
+        if effect == "reset":  # closing without lingering sends RST
+            self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if effect not in (None, "cut"):
+            return
         headers = [*answer.headers, ("Date", formatdate(usegmt=True))]
         if self._http.their_state is not h11.DONE or self._server.is_stopping:
             headers.append(("Connection", "close"))
@@ -228,7 +249,16 @@ class _Connection:
             events.append(h11.Data(data=answer.body))
         events.append(h11.EndOfMessage())
         self._client.settimeout(None)
-        self._client.sendall(b"".join(self._http.send(event) or b"" for event in events))
+        data = b"".join(self._http.send(event) or b"" for event in events)
+        self._client.sendall(data[: len(data) - (len(answer.body) + 1) // 2] if effect == "cut" else data)
+
+    def _log(self, method: str, target: str, answer: Answer, seconds: float) -> None:
+        headers = dict(answer.headers)
+        status, code = str(answer.status), headers.get("x-amzn-ErrorType", "-")
+        if answer.link.effect not in (None, "cut"):
+            status, code = "-", str(answer.link.effect)
+        fault = f" {headers['x-emulator-fault']}" if "x-emulator-fault" in headers else ""
+        access_log.info("%s %s %s %s %.1f ms%s", method, target, status, code, seconds * 1000, fault)
 
     def _linger(self) -> None:
         """Close in good order: say that nothing more comes, and read what the client still sends, for a while."""

@@ -7,16 +7,19 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from ..scenario.faults import Link
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
 class Answer(NamedTuple):
-    """An application's response, whole."""
+    """An application's response, whole, and what it wants done to the connection."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    link: Link
 
 
 def environ(
@@ -40,6 +43,7 @@ def environ(
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
+        "emulator.link": Link(),
     }
     for name, value in headers:
         key = "HTTP_" + name.upper().replace("-", "_")
@@ -61,4 +65,4 @@ def call(app: WSGIApplication, environment: dict[str, Any]) -> Answer:
         body = b"".join(chunks)
     finally:
         getattr(chunks, "close", lambda: None)()
-    return Answer(*started[-1], body)
+    return Answer(*started[-1], body, environment["emulator.link"])

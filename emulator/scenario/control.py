@@ -1,13 +1,422 @@
-"""The emulator's own API over HTTP, under ``/_emulator``, a prefix that cannot be a path of the service."""
+"""The emulator's own API over HTTP, under ``/_emulator``, a prefix that cannot be a path of the service.
+
+One table says what there is; Flask's routes and the OpenAPI document are both made from it.
+"""
 
 from __future__ import annotations
 
-from flask import Blueprint
+import hmac
+import logging
+import re
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-blueprint = Blueprint("control", __name__, url_prefix="/_emulator")
+import msgspec
+from flask import Blueprint, Response, request
+from msgspec import Struct, field, structs
+from werkzeug.exceptions import HTTPException
+
+from ..service.errors import ResourceNotFoundException
+from ..service.shapes import (
+    ImageSetExternalVersionId,
+    ImageSetProperties,
+    ImageSetState,
+    ImageSetWorkflowStatus,
+    Message,
+    Overrides,
+)
+from ..service.store import AlreadyExists
+from . import seeds
+from .account import Account, Part
+from .calls import Call
+from .faults import Rule, RuleError, RuleStatus, Seconds
+from .seeds import SeedDocument, SeedError, Time
+
+if TYPE_CHECKING:
+    from ..emulator import Emulator
+
+PREFIX = "/_emulator/"
+
+MAX_BODY = 64 * 1024 * 1024
+"""Bytes of a request's body: a seed of some hundred thousand versions."""
+
+log = logging.getLogger("emulator")
 
 
-@blueprint.get("/health", provide_automatic_options=False)
-def health() -> dict[str, str]:
-    """Say that the emulator is ready: it listens only when every seed is loaded."""
-    return {"status": "ready"}
+# What goes in and out.
+
+
+class _Body(Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    pass
+
+
+class Health(_Body, frozen=True):
+    """The emulator is ready: it listens only when every seed is loaded."""
+
+    status: str
+
+
+class Reset(_Body, frozen=True):
+    """The parts to set back; left out, all."""
+
+    only: list[Part] | None = None
+
+
+class RuleList(_Body, frozen=True):
+    """Fault rules in the order in which they are tried."""
+
+    faults: list[RuleStatus]
+
+
+class CallList(_Body, frozen=True):
+    """Calls, newest last, and how many older ones the journal no longer holds."""
+
+    calls: list[Call]
+    dropped: int
+
+
+class ClockState(_Body, frozen=True):
+    """The account's time in epoch seconds, and whether it stands still."""
+
+    now: float
+    is_frozen: bool
+
+
+class ClockChange(_Body, frozen=True):
+    """One of three: stand still at a time (or where the clock is), move on by seconds, or run on."""
+
+    freeze: Time | Literal[True] | None = None
+    advance: float | None = None
+    run: Literal[True] | None = None
+
+
+class Version(_Body, frozen=True, kw_only=True):
+    """A version to append, or to put in the place of one, now or in ``after`` seconds of the account's clock."""
+
+    version_id: ImageSetExternalVersionId | None = None
+    image_set_state: ImageSetState
+    image_set_workflow_status: ImageSetWorkflowStatus | None = field(default=None, name="ImageSetWorkflowStatus")
+    created_at: Time | None = None
+    updated_at: Time | None = None
+    deleted_at: Time | None = None
+    message: Message | None = None
+    overrides: Overrides | None = None
+    is_primary: bool | None = None
+    after: Seconds = 0.0
+
+    def members(self) -> dict[str, Any]:
+        """Return what was given, in Python's spelling."""
+        return {name: value for name, value in structs.asdict(self).items() if value is not None}
+
+
+class ErrorDetail(_Body, frozen=True):
+    """What is wrong, and the path to it inside the body."""
+
+    code: Literal["BadRequest", "Forbidden", "NotFound", "Conflict", "InternalError"]
+    message: str
+    path: str | None = None
+
+
+class ErrorBody(_Body, frozen=True):
+    """Every refusal of the control API."""
+
+    error: ErrorDetail
+
+
+class Refusal(Exception):
+    """Ends a control request with an error."""
+
+    def __init__(self, status: int, message: str, path: str | None = None) -> None:
+        self.status, self.message, self.path = status, message, path
+        super().__init__(message)
+
+
+# What can be done.
+
+
+def get_health(_: Account, __: None) -> Health:
+    """Say that the emulator is ready."""
+    return Health("ready")
+
+
+def reset(account: Account, body: Reset) -> None:
+    """Go back to the seed, or to the last one put."""
+    if body.only is None:
+        account.reset()
+    else:
+        account.reset(body.only)
+
+
+def list_faults(account: Account, _: None) -> RuleList:
+    """List the fault rules, and how often each matched and fired."""
+    return RuleList(list(account.faults))
+
+
+def add_faults(account: Account, body: Rule | list[Rule]) -> RuleList:
+    """Add one rule or a list of them, all or none; return them with their ids."""
+    rules = body if isinstance(body, list) else [body]
+    _check_connections(rules, "$[{}].connection")
+    try:
+        return RuleList([account.faults[id] for id in account.faults.add(*rules)])
+    except RuleError as error:
+        if not isinstance(body, list):
+            error.path = error.path.replace("$[0]", "$", 1)
+        raise
+
+
+def clear_faults(account: Account, _: None) -> None:
+    """Remove all rules; their stalls and delays end."""
+    account.faults.clear()
+
+
+def get_fault(account: Account, _: None, id: str) -> RuleStatus:
+    """Return one rule."""
+    return account.faults[id]
+
+
+def remove_fault(account: Account, _: None, id: str) -> None:
+    """Remove one rule; its stalls and delays end."""
+    account.faults.remove(id)
+
+
+def list_calls(account: Account, _: None) -> CallList:
+    """Return the journal."""
+    given = request.args.to_dict()
+    unknown = sorted(given.keys() - set(CALL_FILTERS))
+    if unknown:
+        raise Refusal(400, f"calls are not filtered by {unknown[0]}", unknown[0])
+    attempts = given.get("attempts")
+    if attempts is not None and not re.fullmatch("[0-9]{1,9}", attempts, re.ASCII):
+        raise Refusal(400, "attempts is a number", "attempts")
+    calls = account.calls.filter(
+        image_set_id=given.get("imageSetId"),
+        code=given.get("code"),
+        attempts=None if attempts is None else int(attempts),
+    )
+    return CallList(calls, account.calls.dropped)
+
+
+def clear_calls(account: Account, _: None) -> None:
+    """Forget all calls."""
+    account.calls.clear()
+
+
+def get_seed(account: Account, _: None) -> msgspec.Raw:
+    """Return what the account sees, as a seed."""
+    return msgspec.Raw(account.seed())
+
+
+def put_seed(account: Account, body: SeedDocument) -> None:
+    """Begin again with another seed, to which a reset returns from now on."""
+    account.put(_seed(body))
+
+
+def add_seed(account: Account, body: SeedDocument) -> None:
+    """Add image sets and rules to the account's changes, all or none."""
+    account.add(_seed(body))
+
+
+def append_version(account: Account, body: Version, datastore_id: str, image_set_id: str) -> ImageSetProperties | None:
+    """Append a version, which numbers itself if it has no number; with ``after`` it answers 204."""
+    return account.store.append(datastore_id, image_set_id, **body.members())
+
+
+def replace_version(
+    account: Account, body: Version, datastore_id: str, image_set_id: str, version_id: str
+) -> ImageSetProperties | None:
+    """Put another version in the place of one, whole; with ``after`` it answers 204."""
+    if body.version_id not in (None, version_id):
+        raise Refusal(400, f"versionId is not {version_id}, which the path names", "$.versionId")
+    return account.store.replace(datastore_id, image_set_id, **body.members() | {"version_id": version_id})
+
+
+def get_clock(account: Account, _: None) -> ClockState:
+    """Tell the account's time."""
+    return ClockState(account.clock.now(), account.clock.is_frozen)
+
+
+def set_clock(account: Account, body: ClockChange) -> ClockState:
+    """Stop the account's clock, move it on, or let it run."""
+    given = [name for name in ("freeze", "advance", "run") if getattr(body, name) is not None]
+    if len(given) != 1:
+        raise Refusal(400, "give one of freeze, advance and run", "$")
+    if body.advance is not None:
+        account.clock.advance(body.advance)
+    elif body.run:
+        account.clock.run()
+    else:
+        account.clock.freeze(None if body.freeze is True else body.freeze)
+    return get_clock(account, None)
+
+
+def _seed(document: SeedDocument) -> seeds.Seed:
+    _check_connections(document.faults, "$.faults[{}].connection")
+    return seeds.build([("", document)])
+
+
+def _check_connections(rules: list[Rule], path: str) -> None:
+    """Refuse what the server that took this request could not carry out."""
+    for index, rule in enumerate(rules):
+        if rule.connection and "emulator.link" not in request.environ:
+            raise Refusal(400, "only the emulator's own server can break a connection", path.format(index))
+
+
+class Endpoint(NamedTuple):
+    """A row of the API: the handler's docstring says what it does."""
+
+    method: str
+    path: str
+    handler: Callable[..., Any]
+    body: Any = None
+    result: Any = None
+
+
+VERSIONS = "/datastores/{datastoreId}/imageSets/{imageSetId}/versions"
+CALL_FILTERS = {"imageSetId": "string", "code": "string", "attempts": "integer"}
+
+ENDPOINTS = (
+    Endpoint("GET", "/health", get_health, result=Health),
+    Endpoint("POST", "/reset", reset, body=Reset),
+    Endpoint("GET", "/faults", list_faults, result=RuleList),
+    Endpoint("POST", "/faults", add_faults, body=Rule | list[Rule], result=RuleList),
+    Endpoint("DELETE", "/faults", clear_faults),
+    Endpoint("GET", "/faults/{id}", get_fault, result=RuleStatus),
+    Endpoint("DELETE", "/faults/{id}", remove_fault),
+    Endpoint("GET", "/calls", list_calls, result=CallList),
+    Endpoint("DELETE", "/calls", clear_calls),
+    Endpoint("GET", "/seed", get_seed, result=SeedDocument),
+    Endpoint("PUT", "/seed", put_seed, body=SeedDocument),
+    Endpoint("POST", "/seed", add_seed, body=SeedDocument),
+    Endpoint("POST", VERSIONS, append_version, body=Version, result=ImageSetProperties),
+    Endpoint("PUT", VERSIONS + "/{versionId}", replace_version, body=Version, result=ImageSetProperties),
+    Endpoint("GET", "/clock", get_clock, result=ClockState),
+    Endpoint("PUT", "/clock", set_clock, body=ClockChange, result=ClockState),
+)
+
+
+# How it is served.
+
+
+def blueprint(emulator: Emulator) -> Blueprint:
+    """Make Flask's routes."""
+    made = Blueprint("control", __name__, url_prefix=PREFIX.rstrip("/"))
+    for endpoint in ENDPOINTS:
+        made.add_url_rule(
+            re.sub(r"\{(\w+?)\}", lambda found: f"<{_snake(found[1])}>", endpoint.path),
+            endpoint=endpoint.handler.__name__,
+            view_func=partial(_answer, emulator, endpoint),
+            methods=[endpoint.method],
+            provide_automatic_options=False,
+        )
+    made.add_url_rule("/openapi.json", view_func=openapi, provide_automatic_options=False)
+    return made
+
+
+def _snake(name: str) -> str:
+    return re.sub("(?=[A-Z])", "_", name).lower()
+
+
+def _answer(emulator: Emulator, endpoint: Endpoint, **labels: str) -> Response:
+    if endpoint.handler is not get_health:
+        _check_token(emulator.control_token)
+    id = request.headers.get("x-emulator-account", emulator.account().id)
+    if not re.fullmatch("[0-9]{12}", id, re.ASCII):
+        raise Refusal(400, "an account has 12 digits", "x-emulator-account")
+    body = None if endpoint.body is None else seeds.decode(request.get_data() or b"{}", endpoint.body)
+    result = endpoint.handler(emulator.account(id), body, **labels)
+    return Response(status=204) if result is None else _json(result)
+
+
+def _check_token(token: str | None) -> None:
+    given = request.headers.get("x-emulator-token", "")
+    if token is not None and not hmac.compare_digest(given.encode(), token.encode()):
+        raise Refusal(403, "the header x-emulator-token does not hold the control token")
+
+
+def _json(result: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(result), status, content_type="application/json")
+
+
+def serialize_error(error: Exception) -> Response:
+    """Turn whatever a control request raised into the API's own form."""
+    status, message, path = _told(error)
+    if status == 500:
+        log.error("%s %s failed", request.method, request.path, exc_info=error)
+    codes = {400: "BadRequest", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 500: "InternalError"}
+    return _json({"error": {"code": codes[status], "message": message} | ({"path": path} if path else {})}, status)
+
+
+def _told(error: Exception) -> tuple[int, str, str | None]:
+    match error:
+        case Refusal():
+            return error.status, error.message, error.path
+        case RuleError():
+            return 409 if error.is_conflict else 400, error.message, error.path
+        case SeedError():
+            return 400, error.rule, error.path
+        case AlreadyExists():
+            return 409, str(error), None
+        case ResourceNotFoundException():
+            return 404, error.message, None
+        case KeyError():
+            return 404, f"there is no rule {error.args[0]}", None
+        case LookupError():
+            return 404, str(error), None
+        case ValueError():
+            return 400, str(error), None
+        case HTTPException(code=400):
+            return 400, "the request cannot be read", None
+        case HTTPException():
+            return 404, f"there is no {request.method} {request.path}", None
+    return 500, "the emulator failed; its log says why", None
+
+
+# What it is, for machines.
+
+
+def openapi() -> Response:
+    """Describe this API in OpenAPI 3.1."""
+    types = {each for endpoint in ENDPOINTS for each in (endpoint.body, endpoint.result) if each is not None}
+    ordered = [*sorted(types, key=str), ErrorBody]
+    schemas, components = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
+    schema_of = {str(type): schema for type, schema in zip(ordered, schemas, strict=True)}
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in ENDPOINTS:
+        paths.setdefault(PREFIX.rstrip("/") + endpoint.path, {})[endpoint.method.lower()] = _described(
+            endpoint, schema_of
+        )
+    return _json(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "healthimaging-emulator control API", "version": version("healthimaging-emulator")},
+            "paths": paths,
+            "components": {"schemas": components},
+        }
+    )
+
+
+def _described(endpoint: Endpoint, schema_of: dict[str, Any]) -> dict[str, Any]:
+    def content(type: Any) -> dict[str, Any]:
+        return {"content": {"application/json": {"schema": schema_of[str(type)]}}}
+
+    def parameter(name: str, where: str, type: str = "string") -> dict[str, Any]:
+        return {"name": name, "in": where, "required": where == "path", "schema": {"type": type}}
+
+    parameters = [parameter(name, "path") for name in re.findall(r"\{(\w+)\}", endpoint.path)]
+    parameters += [parameter(name, "header") for name in ("x-emulator-account", "x-emulator-token")]
+    if endpoint.handler is list_calls:
+        parameters += [parameter(name, "query", type) for name, type in CALL_FILTERS.items()]
+    responses: dict[str, Any] = {"default": {"description": "A refusal", **content(ErrorBody)}}
+    if endpoint.result is not None:
+        responses["200"] = {"description": "Done", **content(endpoint.result)}
+    if endpoint.result in (None, ImageSetProperties):
+        responses["204"] = {"description": "Done, or to be done when it is due"}
+    return {
+        "operationId": endpoint.handler.__name__,
+        "summary": (endpoint.handler.__doc__ or "").splitlines()[0],
+        "parameters": parameters,
+        **({"requestBody": content(endpoint.body)} if endpoint.body is not None else {}),
+        "responses": responses,
+    }

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -27,6 +28,8 @@ from ..service.shapes import (
 )
 from ..service.store import Baseline, History
 from . import generate
+from .clock import Clock
+from .faults import Faults, Rule, RuleError
 
 log = logging.getLogger("emulator.seeds")
 
@@ -104,34 +107,59 @@ class SeedDatastore(_Document, frozen=True, kw_only=True):
     image_sets: list[SeedImageSet] = []
 
 
-class Seed(_Document, frozen=True, kw_only=True):
-    """A whole document."""
+class SeedDocument(_Document, frozen=True, kw_only=True):
+    """A whole document: data stores, and fault rules."""
 
-    datastores: list[SeedDatastore]
+    datastores: list[SeedDatastore] = []
+    faults: list[Rule] = []
 
 
-def load(*sources: str | Path | Mapping[str, Any]) -> Baseline:
+class Seed(NamedTuple):
+    """What every account begins with."""
+
+    baseline: Baseline
+    faults: tuple[Rule, ...] = ()
+
+
+def load(*sources: str | Path | Mapping[str, Any], faults: str | Path | None = None) -> Seed:
     """Read seeds and merge them in order: JSON or YAML files, folders of such files, or documents.
 
-    What the service never shows, but the model allows, is logged as a warning. Raises ``SeedError``.
+    ``faults`` is a file with a list of further fault rules. What the service never shows, but the model allows, is
+    logged as a warning. Raises ``SeedError``.
     """
+    seed = build((name, read(SeedDocument)) for name, read in _documents(sources))
+    if faults is None:
+        return seed
+    ((name, read),) = _documents([faults])
+    return seed._replace(faults=_armed(Faults(Clock(), seed.faults), name, read(list[Rule]), "$"))
+
+
+def build(documents: Iterable[tuple[str, SeedDocument]]) -> Seed:
+    """Merge documents, each with the name of where it comes from. Raises ``SeedError``."""
     baseline: dict[str, dict[str, History]] = {}
     origins: dict[tuple[str, str], str] = {}
-    for name, document in _documents(sources):
-        try:
-            _merge(name, _decode(document), baseline, origins)
-        except SeedError as error:
-            raise SeedError(error.rule, error.path, name) from None
-    return baseline
+    faults = Faults(Clock())
+    for name, document in documents:
+        _merge(name, document, baseline, origins)
+        _armed(faults, name, document.faults, "$.faults")
+    return Seed(baseline, tuple(faults.rules()))
+
+
+def _armed(faults: Faults, source: str, rules: list[Rule], path: str) -> tuple[Rule, ...]:
+    try:
+        faults.add(*rules)
+    except RuleError as error:
+        raise SeedError(error.message, error.path.replace("$", path, 1), source) from None
+    return tuple(faults.rules())
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a seed, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | msgspec.json.schema(Seed)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | msgspec.json.schema(SeedDocument)
 
 
-def dump(histories: Mapping[str, Mapping[str, History]]) -> bytes:
-    """Write histories by data store and image set as a seed in JSON."""
+def dump(histories: Baseline, faults: Sequence[Rule] = ()) -> bytes:
+    """Write histories and fault rules as a seed in JSON."""
     datastores = [
         {
             "datastoreId": datastore_id,
@@ -139,24 +167,26 @@ def dump(histories: Mapping[str, Mapping[str, History]]) -> bytes:
         }
         for datastore_id, image_sets in histories.items()
     ]
-    return msgspec.json.format(msgspec.json.encode({"datastores": datastores}), indent=2) + b"\n"
+    document = {"datastores": datastores} | ({"faults": faults} if faults else {})
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
-class _File(NamedTuple):
-    is_yaml: bool
-    content: bytes
+Reader = Callable[[Any], Any]
 
 
-def _documents(sources: Sequence[str | Path | Mapping[str, Any]]) -> Iterator[tuple[str, _File | Mapping[str, Any]]]:
+def _documents(sources: Iterable[str | Path | Mapping[str, Any]]) -> Iterator[tuple[str, Reader]]:
+    """Yield each document's name, and a function that reads it as a type."""
     for source in sources:
         if isinstance(source, Mapping):
-            yield "document", source
+            yield "document", partial(_named, "document", msgspec.convert, source)
             continue
         for path in _files(Path(source)):
             try:
-                yield str(path), _File(path.suffix in (".yaml", ".yml"), path.read_bytes())
+                content = path.read_bytes()
             except OSError as error:
                 raise SeedError(error.strerror or str(error), source=str(path)) from None
+            is_yaml = path.suffix in (".yaml", ".yml")
+            yield str(path), partial(_named, str(path), _read_yaml if is_yaml else _read_json, content)
 
 
 def _files(path: Path) -> list[Path]:
@@ -170,22 +200,29 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _decode(document: _File | Mapping[str, Any]) -> Seed:
+def decode(content: bytes, type: Any) -> Any:
+    """Read a JSON text as a type. Raises ``SeedError``."""
+    return _named("", _read_json, content, type)
+
+
+def _named(source: str, read: Callable[[Any, Any], Any], content: Any, type: Any) -> Any:
     try:
-        if not isinstance(document, _File):
-            return msgspec.convert(document, Seed)
-        if document.is_yaml:
-            return msgspec.convert(_read_yaml(document.content), Seed, strict=False)
-        content = document.content.removeprefix(b"\xef\xbb\xbf")
-        seed = msgspec.json.decode(content, type=Seed)
-        if len(content) <= _CHECKED_FOR_EQUAL_KEYS:
-            json.loads(content, object_pairs_hook=_refuse_equal_keys)
-        return seed
+        return read(content, type)
+    except SeedError as error:
+        raise SeedError(error.rule, error.path, source) from None
     except msgspec.DecodeError as error:  # msgspec.ValidationError is one
         rule, _, path = str(error).rpartition(" - at ")
         # Print a pattern as the model does, without the anchors that msgspec needs.
         rule = re.sub(r"\^\(\?:(.*)\)\(\?!\[\\+s\\+S\]\)", r"\1", rule or path)
-        raise SeedError(rule, path.strip("`") if path.startswith("`$") else "$") from None
+        raise SeedError(rule, path.strip("`") if path.startswith("`$") else "$", source) from None
+
+
+def _read_json(content: bytes, type: Any) -> Any:
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    decoded = msgspec.json.decode(content, type=type)
+    if len(content) <= _CHECKED_FOR_EQUAL_KEYS:
+        json.loads(content, object_pairs_hook=_refuse_equal_keys)
+    return decoded
 
 
 def _refuse_equal_keys(pairs: list[tuple[str, Any]]) -> None:
@@ -195,7 +232,7 @@ def _refuse_equal_keys(pairs: list[tuple[str, Any]]) -> None:
         raise SeedError(f"the key {twice!r} stands twice in one object", "$")
 
 
-def _read_yaml(content: bytes) -> Any:
+def _read_yaml(content: bytes, type: Any) -> Any:
     import yaml  # 20 ms that a JSON seed need not wait for
 
     class Loader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]  # whose scalars stay strings
@@ -204,13 +241,13 @@ def _read_yaml(content: bytes) -> Any:
             return super().construct_mapping(node, deep)  # type: ignore[no-any-return]
 
     try:
-        return yaml.load(content, Loader)
+        return msgspec.convert(yaml.load(content, Loader), type, strict=False)
     except yaml.YAMLError as error:
         raise SeedError(" ".join(str(error).split()), "$") from None
 
 
 def _merge(
-    source: str, seed: Seed, baseline: dict[str, dict[str, History]], origins: dict[tuple[str, str], str]
+    source: str, seed: SeedDocument, baseline: dict[str, dict[str, History]], origins: dict[tuple[str, str], str]
 ) -> None:
     """Add a document's image sets to the baseline; ``origins`` says which document an image set came from."""
     seen = set()

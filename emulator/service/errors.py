@@ -9,18 +9,15 @@ class ServiceError(Exception):
     status = 500
     message = ""
 
-    def __init__(self, message: str | None = None, *, status: int | None = None) -> None:
+    def __init__(self, message: str | None = None, *, status: int | None = None, code: str | None = None) -> None:
         self.message = self.message if message is None else message
         self.status = self.status if status is None else status
+        self.code = code or type(self).__name__
+        self.headers: dict[str, str] = {}
         super().__init__(self.message)
 
-    @property
-    def code(self) -> str:
-        """The shape's name, as SDKs report it."""
-        return type(self).__name__
 
-
-# What the model lists for ListImageSetVersions.
+# What the model lists for ListImageSetVersions. Where a message names what the request named, a caller fills it in.
 
 
 class ThrottlingException(ServiceError):
@@ -35,12 +32,15 @@ class ConflictException(ServiceError):
 
 class AccessDeniedException(ServiceError):
     status = 403
-    message = "User is not authorized to perform this operation."
+    message = (
+        "User: arn:aws:iam::{account}:user/emulator is not authorized to perform: medical-imaging:{operation} on "
+        "resource: arn:aws:medical-imaging:{region}:{account}:datastore/{datastoreId}/imageset/{imageSetId}"
+    )
 
 
 class ValidationException(ServiceError):
     status = 400
-    message = "The input fails to satisfy the constraints specified by the service."
+    message = "The request does not satisfy the constraints of the service."
 
 
 class InternalServerException(ServiceError):
@@ -50,7 +50,7 @@ class InternalServerException(ServiceError):
 
 class ResourceNotFoundException(ServiceError):
     status = 404
-    message = "The requested ImageSet was not found."
+    message = "ImageSet {imageSetId} was not found in Datastore {datastoreId}."
 
 
 # What the front end answers before an operation is reached: no model lists these.

@@ -70,8 +70,13 @@ class Listing:
         self._tokens = tokens
         self._scope = scope
         self._now = now
-        self._page_size = page_size
+        self.page_size = page_size
         self.position = START if token is None else tokens.open(scope, token, now)
+
+    @property
+    def page(self) -> int | None:
+        """The number of the page, from 1; None for a token that did not open."""
+        return self.position and self.position.page
 
     def cut(self, history: History, max_results: int | None) -> tuple[History, str | None]:
         """Return the page, newest version first, and the token of the next one or None.
@@ -83,8 +88,12 @@ class Listing:
             raise ValidationException("Invalid nextToken.")
         below, page = self.position
         end = len(history) if below is None else bisect_left(history, below, key=lambda version: version.number)
-        start = max(0, end - (max_results or self._page_size))
+        start = max(0, end - (max_results or self.page_size))
         entries = history[start:end][::-1]
         if start == 0:
             return entries, None
-        return entries, self._tokens.seal(self._scope, Position(entries[-1].number, page + 1), self._now)
+        return entries, self.seal(Position(entries[-1].number, page + 1))
+
+    def seal(self, position: Position) -> str:
+        """Make a token that leads to a position of this list."""
+        return self._tokens.seal(self._scope, position, self._now)

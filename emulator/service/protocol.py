@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
 
 import msgspec
@@ -83,10 +83,18 @@ def check_limits(request: Request) -> None:
         raise NotAcceptableException
 
 
-def account_id(authorization: str) -> str:
-    """Return the access key id of a SigV4 header where it has 12 digits, as the field's emulators do; else zeros."""
-    key = re.search(r"Credential=([0-9]{12})/", authorization)
-    return key[1] if key else "000000000000"
+class Credential(NamedTuple):
+    """Who asks, and where."""
+
+    account: str
+    region: str
+
+
+def credential(authorization: str) -> Credential:
+    """Read a SigV4 header. An access key id of 12 digits is the account; any other, or none, is that of zeros."""
+    account = re.search(r"Credential=([0-9]{12})/", authorization)
+    region = re.search(r"Credential=[^/ ]+/[0-9]{8}/([a-z0-9-]{1,32})/", authorization)
+    return Credential(account[1] if account else "000000000000", region[1] if region else "us-east-1")
 
 
 def parse(operation: Operation, labels: dict[str, str], query: str) -> Any:
@@ -118,7 +126,8 @@ def serialize(operation: Operation, output: msgspec.Struct) -> Response:
 
 def serialize_error(error: ServiceError) -> Response:
     """Return an error's response; the only place where one is made."""
-    return _response(error.status, msgspec.json.encode({"message": error.message}), {"x-amzn-ErrorType": error.code})
+    headers = {"x-amzn-ErrorType": error.code} | error.headers
+    return _response(error.status, msgspec.json.encode({"message": error.message}), headers)
 
 
 def _response(status: int, body: bytes, headers: dict[str, str]) -> Response:

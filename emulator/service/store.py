@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -18,17 +20,33 @@ Baseline = Mapping[str, Mapping[str, History]]
 """Histories by data store and image set: what a seed says, shared by all accounts."""
 
 
+class AlreadyExists(ValueError):
+    """An image set that is to be added is there already."""
+
+
 class Store:
-    """One account's view. ``now`` gives epoch seconds for the times that a change leaves out."""
+    """One account's view. ``now`` gives epoch seconds: for times that a change leaves out, and for when it is due."""
 
     def __init__(self, baseline: Baseline, now: Callable[[], float]) -> None:
         self._baseline = baseline
         self._changes: dict[str, dict[str, History]] = {}
+        self._pending: list[tuple[float, int, Change]] = []
+        self._scheduled = itertools.count()
         self._now = now
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+
+    def reset(self, baseline: Baseline | None = None) -> None:
+        """Drop all changes, also those that are not yet due; go back to the baseline, or begin with another one."""
+        with self._lock:
+            self._baseline = self._baseline if baseline is None else baseline
+            self._changes, self._pending = {}, []
 
     def history(self, datastore_id: str, image_set_id: str) -> History:
         """Return an image set's versions. Raises ``ResourceNotFoundException``."""
+        self._settle()
+        return self._history(datastore_id, image_set_id)
+
+    def _history(self, datastore_id: str, image_set_id: str) -> History:
         changed = self._changes.get(datastore_id, {}).get(image_set_id)
         if changed is not None:
             return changed
@@ -36,59 +54,119 @@ class Store:
             raise ResourceNotFoundException(f"Datastore {datastore_id} was not found.")
         history = self._baseline.get(datastore_id, {}).get(image_set_id)
         if history is None:
-            raise ResourceNotFoundException(f"ImageSet {image_set_id} was not found in Datastore {datastore_id}.")
+            message = ResourceNotFoundException.message.format(imageSetId=image_set_id, datastoreId=datastore_id)
+            raise ResourceNotFoundException(message)
         return history
 
-    def add(self, datastore_id: str, image_set_id: str, **members: Any) -> ImageSetProperties:
-        """Add an image set with its version 1, and its data store where that is new; return the version.
+    def histories(self) -> dict[str, dict[str, History]]:
+        """Return all there is, by data store and image set."""
+        with self._lock:
+            self._settle()
+            return {
+                datastore_id: {**self._baseline.get(datastore_id, {}), **self._changes.get(datastore_id, {})}
+                for datastore_id in {**self._baseline, **self._changes}
+            }
 
-        Left out, the version is ACTIVE, CREATED, and created now. Raises ``ValueError`` if the image set is there.
+    def merge(self, added: Baseline) -> None:
+        """Add image sets, all or none. Raises ``AlreadyExists``."""
+        with self._lock:
+            for datastore_id, image_sets in added.items():
+                known = self._baseline.get(datastore_id, {}), self._changes.get(datastore_id, {})
+                for image_set_id in image_sets:
+                    if any(image_set_id in each for each in known):
+                        raise AlreadyExists(f"image set {image_set_id} is in data store {datastore_id} already")
+            for datastore_id, image_sets in added.items():
+                self._changes.setdefault(datastore_id, {}).update(image_sets)
+
+    def add(self, datastore_id: str, image_set_id: str, **members: Any) -> None:
+        """Add an image set with its version 1, and its data store where that is new.
+
+        Left out, the version is ACTIVE, CREATED, and created now. Raises ``AlreadyExists``.
         """
         defaults = {"image_set_state": "ACTIVE", "image_set_workflow_status": "CREATED", "created_at": self._now()}
         version = _checked({"image_set_id": image_set_id, "version_id": "1"} | defaults | members)
         msgspec.convert(datastore_id, DatastoreId)
-        with self._lock:
-            known = self._baseline.get(datastore_id, {}), self._changes.get(datastore_id, {})
-            if any(image_set_id in image_sets for image_sets in known):
-                raise ValueError(f"image set {image_set_id} is in data store {datastore_id} already")
-            self._changes.setdefault(datastore_id, {})[image_set_id] = (version,)
-        return version
+        self.merge({datastore_id: {image_set_id: (version,)}})
 
-    def append(self, datastore_id: str, image_set_id: str, **members: Any) -> ImageSetProperties:
-        """Add the next version and return it. Members are those of ``ImageSetProperties``, in Python's spelling.
+    def append(
+        self, datastore_id: str, image_set_id: str, *, after: float = 0.0, **members: Any
+    ) -> ImageSetProperties | None:
+        """Add the next version and return it, or None if it appears only in ``after`` seconds.
 
-        Left out, ``version_id`` is the next number, ``created_at`` the image set's and ``updated_at`` the time now.
-        Raises ``ResourceNotFoundException``, and ``ValueError`` or ``TypeError`` for members that break the model.
+        Members are those of ``ImageSetProperties``, in Python's spelling. Left out, ``version_id`` is the next number,
+        ``created_at`` the image set's, and ``updated_at`` the time when the version appears. Raises
+        ``ResourceNotFoundException``, and ``ValueError`` or ``TypeError`` for members that break the model.
         """
-        with self._lock:
-            history = self.history(datastore_id, image_set_id)
-            members = {"version_id": str(history[-1].number + 1)} | members
-            version = self._version(history, members)
-            if version.number <= history[-1].number:
-                raise ValueError(f"version {version.version_id} does not follow {history[-1].version_id}")
-            self._changes.setdefault(datastore_id, {})[image_set_id] = (*history, version)
-            return version
+        if after and "version_id" in members:
+            raise ValueError("a version that appears later numbers itself")
 
-    def replace(self, datastore_id: str, image_set_id: str, version_id: str, **members: Any) -> ImageSetProperties:
-        """Put another version in the place of one, whole, and return it; defaults and errors are those of ``append``.
+        def change(history: History, now: float) -> History:
+            last = history[-1]
+            version = _follower(history, {"version_id": str(last.number + 1)} | members, now)
+            if version.number <= last.number:
+                raise ValueError(f"version {version.version_id} does not follow {last.version_id}")
+            return (*history, version)
 
-        Raises ``ValueError`` where the image set has no such version.
+        changed = self._change(Change(datastore_id, image_set_id, change), after)
+        return changed[-1] if changed else None
+
+    def replace(
+        self, datastore_id: str, image_set_id: str, version_id: str, *, after: float = 0.0, **members: Any
+    ) -> ImageSetProperties | None:
+        """Put another version in the place of one, whole; return it, or None if that is in ``after`` seconds.
+
+        Raises ``LookupError`` where the image set has no such version; see ``append`` for the rest.
         """
-        with self._lock:
-            history = self.history(datastore_id, image_set_id)
-            version = self._version(history, {"version_id": version_id} | members)
+
+        def change(history: History, now: float) -> History:
             if all(each.version_id != version_id for each in history):
-                raise ValueError(f"image set {image_set_id} has no version {version_id}")
-            changed = tuple(version if each.version_id == version_id else each for each in history)
-            self._changes.setdefault(datastore_id, {})[image_set_id] = changed
-            return version
+                raise LookupError(f"image set {image_set_id} has no version {version_id}")
+            version = _follower(history, {"version_id": version_id} | members, now)
+            return tuple(version if each.version_id == version_id else each for each in history)
 
-    def _version(self, history: History, members: dict[str, Any]) -> ImageSetProperties:
-        first = history[0]
-        defaults = {"image_set_id": first.image_set_id, "created_at": first.created_at}
-        if members["version_id"] != first.version_id:
-            defaults["updated_at"] = self._now()
-        return _checked(defaults | members)
+        changed = self._change(Change(datastore_id, image_set_id, change), after)
+        return next((each for each in changed or () if each.version_id == version_id), None)
+
+    def _change(self, change: Change, after: float) -> History | None:
+        if not after >= 0:
+            raise ValueError("a change comes after 0 seconds or more")
+        with self._lock:
+            self._settle()
+            due = timestamp(self._now() + after)
+            changed = change.make(self._history(change.datastore_id, change.image_set_id), due)
+            if after > 0:  # it can be made, and will be
+                heapq.heappush(self._pending, (due, next(self._scheduled), change))
+                return None
+            self._changes.setdefault(change.datastore_id, {})[change.image_set_id] = changed
+            return changed
+
+    def _settle(self) -> None:
+        """Make the changes that are due."""
+        if not self._pending:
+            return
+        with self._lock:
+            now = self._now()
+            while self._pending and self._pending[0][0] <= now:
+                due, _, change = heapq.heappop(self._pending)
+                changed = change.make(self._history(change.datastore_id, change.image_set_id), due)
+                self._changes.setdefault(change.datastore_id, {})[change.image_set_id] = changed
+
+
+class Change(NamedTuple):
+    """A new history of an image set, made from the old one and the time."""
+
+    datastore_id: str
+    image_set_id: str
+    make: Callable[[History, float], History]
+
+
+def _follower(history: History, members: dict[str, Any], now: float) -> ImageSetProperties:
+    """Build a version of a history that there is: what members leave out comes from its first version and the time."""
+    first = history[0]
+    defaults = {"image_set_id": first.image_set_id, "created_at": first.created_at}
+    if members["version_id"] != first.version_id:
+        defaults["updated_at"] = now
+    return _checked(defaults | members)
 
 
 def _checked(members: dict[str, Any]) -> ImageSetProperties:

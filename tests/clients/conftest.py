@@ -104,7 +104,7 @@ def the() -> Callable[[str], Program]:
 @pytest.fixture(scope="session")
 def expected() -> dict[tuple[str, str], list[dict[str, Any]]]:
     """Every entry of every image set of the demo, newest first, as the seed has it."""
-    baseline = seeds.load(DEMO)
+    baseline = seeds.load(DEMO).baseline
     return {
         (datastore_id, image_set_id): [msgspec.to_builtins(version) for version in history[::-1]]
         for datastore_id, image_sets in baseline.items()

@@ -40,6 +40,10 @@ def only(baseline: Baseline) -> History:
     return history
 
 
+def load(*sources: Any) -> Baseline:
+    return seeds.load(*sources).baseline
+
+
 def refusal(*sources: Any) -> SeedError:
     with pytest.raises(SeedError) as raised:
         seeds.load(*sources)
@@ -51,7 +55,7 @@ def refusal(*sources: Any) -> SeedError:
 
 
 def test_the_sample_fixture_is_what_aws_publishes() -> None:
-    baseline = seeds.load(ROOT / "fixtures" / "aws-sample.json")
+    baseline = load(ROOT / "fixtures" / "aws-sample.json")
     assert [(each.version_id, each.image_set_workflow_status) for each in baseline[DATASTORE][SAMPLE]] == [
         ("1", "COPIED"),
         ("2", "COPY_FAILED"),
@@ -61,7 +65,7 @@ def test_the_sample_fixture_is_what_aws_publishes() -> None:
 
 
 def test_the_demo_has_what_the_readme_says(caplog: pytest.LogCaptureFixture) -> None:
-    baseline = seeds.load(ROOT / "fixtures" / "demo.json")
+    baseline = load(ROOT / "fixtures" / "demo.json")
     first = baseline[DATASTORE]
     assert set(baseline) == {DATASTORE, OTHER_DATASTORE}
     assert [len(first[id]) for id in (ONE, FIFTY, FIFTY_ONE, MANY)] == [1, 50, 51, 137]
@@ -73,7 +77,7 @@ def test_the_demo_has_what_the_readme_says(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_versions_come_in_any_order() -> None:
-    history = only(seeds.load(document(*(VERSION | {"versionId": id} for id in ("10", "2", "9", "1")))))
+    history = only(load(document(*(VERSION | {"versionId": id} for id in ("10", "2", "9", "1")))))
     assert [each.version_id for each in history] == ["1", "2", "9", "10"]
 
 
@@ -92,7 +96,7 @@ def test_versions_come_in_any_order() -> None:
     ],
 )
 def test_times_are_epoch_or_iso(written: Any, seconds: float) -> None:
-    (loaded,) = only(seeds.load(version(createdAt=written)))
+    (loaded,) = only(load(version(createdAt=written)))
     assert loaded.created_at == seconds
 
 
@@ -106,7 +110,7 @@ def test_what_the_aws_cli_prints_can_be_pasted() -> None:
         "overrides": {"forced": True},
         "isPrimary": False,
     }
-    (loaded,) = only(seeds.load(document(printed)))
+    (loaded,) = only(load(document(printed)))
     assert (loaded.overrides and loaded.overrides.forced, loaded.is_primary) == (True, False)
 
 
@@ -124,7 +128,7 @@ datastores:
             createdAt: 2023-03-28T18:12:06.436Z
             message: "yes: 1"
 """.replace(b", message: }", b"}")
-    baseline = seeds.load(write(tmp_path, "seed.yaml", text))
+    baseline = load(write(tmp_path, "seed.yaml", text))
     first, second = baseline["0" * 32][MANY]
     assert (first.version_id, first.created_at, first.is_primary) == ("1", 1680027126.436, True)
     assert (second.created_at, second.message) == (1680027126.436, "yes: 1")
@@ -135,7 +139,7 @@ def test_a_folder_and_files_are_merged(tmp_path: Path) -> None:
     other = {"datastores": [{"datastoreId": D, "imageSets": [{"imageSetId": "b" * 32, "versions": [VERSION]}]}]}
     write(tmp_path, "a.yml", other)
     write(tmp_path, "notes.txt", b"not a seed")
-    baseline = seeds.load(tmp_path, {"datastores": [{"datastoreId": "e" * 32}]})
+    baseline = load(tmp_path, {"datastores": [{"datastoreId": "e" * 32}]})
     assert {id: list(image_sets) for id, image_sets in baseline.items()} == {D: ["b" * 32, ID], "e" * 32: []}
 
 
@@ -144,13 +148,13 @@ def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
 
 
 def test_generate_makes_a_history() -> None:
-    history = only(seeds.load(document(generate={"versions": 9, "failed": 2, "createdAt": "2024-01-01T00:00:00Z"})))
+    history = only(load(document(generate={"versions": 9, "failed": 2, "createdAt": "2024-01-01T00:00:00Z"})))
     assert (len(history), history[0].created_at) == (9, 1704067200.0)
 
 
 def test_what_is_dumped_loads_again() -> None:
-    baseline = seeds.load(ROOT / "fixtures" / "demo.json")
-    assert seeds.load(json.loads(seeds.dump(baseline))) == baseline
+    baseline = load(ROOT / "fixtures" / "demo.json")
+    assert load(json.loads(seeds.dump(baseline))) == baseline
 
 
 # What is refused.
@@ -158,7 +162,7 @@ def test_what_is_dumped_loads_again() -> None:
 VERSIONS = "$.datastores[0].imageSets[0].versions"
 REFUSED = [
     ([], "$", "Expected `object`, got `array`"),
-    ({}, "$", "Object missing required field `datastores`"),
+    ({"datastores": [{}]}, "$.datastores[0]", "Object missing required field `datastoreId`"),
     ({"datastores": [], "x": 1}, "$", "Object contains unknown field `x`"),
     ({"datastores": [{"datastoreId": "D" * 32}]}, "$.datastores[0].datastoreId", "regex '[0-9a-z]{32}'"),
     (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emulator.service.protocol import account_id, request_line
+from emulator.service.protocol import credential, request_line
 
 POST = {"REQUEST_METHOD": "POST"}
 
@@ -40,8 +40,13 @@ def test_the_request_line_as_the_client_sent_it(environ: dict[str, Any], path: s
 )
 def test_an_access_key_of_12_digits_is_an_account(key: str, account: str) -> None:
     scope = "20260101/us-east-1/medical-imaging/aws4_request, SignedHeaders=host, Signature=0"
-    assert account_id(f"AWS4-HMAC-SHA256 Credential={key}/{scope}") == account
+    assert credential(f"AWS4-HMAC-SHA256 Credential={key}/{scope}").account == account
 
 
 def test_no_credential_is_the_default_account() -> None:
-    assert account_id("") == "000000000000"
+    assert credential("") == ("000000000000", "us-east-1")
+
+
+def test_the_region_is_that_of_the_credential() -> None:
+    scope = "20260101/eu-west-1/medical-imaging/aws4_request"
+    assert credential(f"AWS4-HMAC-SHA256 Credential=x/{scope}, SignedHeaders=host").region == "eu-west-1"

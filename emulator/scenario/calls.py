@@ -1,0 +1,138 @@
+"""What the client did: calls, and the attempts that each of them took."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
+
+from msgspec import Struct
+from werkzeug.datastructures import Headers
+
+from .clock import Clock
+
+NO_ANSWER = "NoAnswer"
+SUCCESS = "Success"
+
+
+class Attempt(Struct, rename="camel", kw_only=True):
+    """One request; ``number`` is the SDK's own count, from 1. ``time`` is in epoch seconds by the account's clock.
+
+    ``pause`` is how many seconds the client waited since the attempt before; ``delay`` how many rules made it wait, or
+    would have under a clock that runs. ``status`` is None where a rule broke the connection before an answer, and
+    ``code`` where there was no error. ``faults`` are the ids of the rules that fired.
+    """
+
+    number: int
+    time: float
+    pause: float | None = None
+    status: int | None = None
+    code: str | None = None
+    faults: list[str] = []
+    delay: float = 0.0
+
+
+class Call(Struct, rename="camel", kw_only=True):
+    """One call of a client, with its attempts. ``outcome`` is an error's code, ``Success`` or ``NoAnswer``."""
+
+    invocation_id: str | None
+    method: str
+    path: str
+    operation: str | None = None
+    datastore_id: str | None = None
+    image_set_id: str | None = None
+    page: int | None = None
+    max_results: int | None = None
+    retry_mode: str | None = None
+    outcome: str | None = None
+    attempts: list[Attempt] = []
+
+    def identify(self, operation: str, input: Any, page: int | None) -> None:
+        """Say what the call turned out to ask for."""
+        self.operation, self.page = operation, page
+        for name in ("datastore_id", "image_set_id", "max_results"):
+            setattr(self, name, getattr(input, name, None))
+
+
+class Calls(Sequence[Call]):
+    """One account's journal, oldest call first. It keeps the last ``limit`` calls, and counts those it ``dropped``."""
+
+    def __init__(self, clock: Clock, limit: int = 1000) -> None:
+        self._clock = clock
+        self._limit = limit
+        self._lock = threading.Lock()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all calls, and how many were dropped."""
+        with self._lock:
+            self._calls: OrderedDict[str, Call] = OrderedDict()
+            self._ended_at: dict[str, float] = {}
+            self._count = 0
+            self.dropped = 0
+
+    def begin(self, method: str, path: str, headers: Headers) -> tuple[Call, Attempt]:
+        """Add an attempt: to the call that it continues, by the SDK's own headers, or to a new one."""
+        invocation_id = headers.get("amz-sdk-invocation-id")
+        counted = re.search(r"attempt=([0-9]{1,9})", headers.get("amz-sdk-request", ""))
+        mode = re.search(r"cfg/retry-mode#(\w+)", headers.get("User-Agent", ""))
+        with self._lock:
+            self._count += 1
+            key = invocation_id or f"#{self._count}"
+            call = self._calls.get(key)
+            number = int(counted[1]) if counted else len(call.attempts) + 1 if call else 1
+            attempt = Attempt(number=number, time=self._clock.now(), faults=[])
+            if call is None:
+                call = self._calls[key] = Call(
+                    invocation_id=invocation_id, method=method, path=path, retry_mode=mode and mode[1], attempts=[]
+                )
+                if len(self._calls) > self._limit:
+                    oldest, _ = self._calls.popitem(last=False)
+                    self._ended_at.pop(oldest, None)
+                    self.dropped += 1
+            elif key in self._ended_at:
+                attempt.pause = round(attempt.time - self._ended_at[key], 3)
+            call.attempts.append(attempt)
+            return call, attempt
+
+    def end(self, call: Call, attempt: Attempt, status: int | None, code: str | None) -> None:
+        """Record what an attempt was answered; with no status, it was not."""
+        with self._lock:
+            attempt.status, attempt.code = status, code
+            call.outcome = code or (SUCCESS if status else NO_ANSWER)
+            if call.invocation_id in self._calls:
+                self._ended_at[str(call.invocation_id)] = self._clock.now()
+
+    def filter(
+        self, *, image_set_id: str | None = None, code: str | None = None, attempts: int | None = None
+    ) -> list[Call]:
+        """Return the calls for an image set, with an attempt that met an error, or of so many attempts."""
+        return [
+            call
+            for call in self
+            if image_set_id in (None, call.image_set_id)
+            and (code is None or any(attempt.code == code for attempt in call.attempts))
+            and attempts in (None, len(call.attempts))
+        ]
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    @overload
+    def __getitem__(self, index: int) -> Call: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Call]: ...
+    def __getitem__(self, index: Any) -> Any:
+        return self._list()[index]
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(self._list())
+
+    def __repr__(self) -> str:
+        return f"<Calls {self._list()!r}, {self.dropped} dropped>"
+
+    def _list(self) -> list[Call]:
+        with self._lock:
+            return list(self._calls.values())
