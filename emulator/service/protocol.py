@@ -61,10 +61,9 @@ def request_line(environ: Mapping[str, Any]) -> tuple[str, str, str]:
     """
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
     if raw is None:
-        path = quote(environ.get("PATH_INFO", "").encode("latin-1"))
-        raw = f"{path}?{environ.get('QUERY_STRING', '')}"
-    path, _, query = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", "", raw).partition("?")
-    return environ["REQUEST_METHOD"], "/" + path.lstrip("/"), query
+        raw = quote(environ.get("PATH_INFO", "").encode("latin-1"))
+    path = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", "", raw).partition("?")[0]
+    return environ["REQUEST_METHOD"], "/" + path.lstrip("/"), environ.get("QUERY_STRING", "")
 
 
 def route(operations: Iterable[Operation], method: str, path: str) -> tuple[Operation, dict[str, str]]:

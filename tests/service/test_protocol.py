@@ -14,14 +14,15 @@ POST = {"REQUEST_METHOD": "POST"}
 @pytest.mark.parametrize(
     ("environ", "path", "query"),
     [
-        ({"RAW_URI": "/a%2Fb?c=%20"}, "/a%2Fb", "c=%20"),
+        ({"RAW_URI": "/a%2Fb?c=%20", "QUERY_STRING": "c=%20"}, "/a%2Fb", "c=%20"),
         ({"REQUEST_URI": "/a%2Fb"}, "/a%2Fb", ""),
-        ({"REQUEST_URI": "http://h/a?b?c"}, "/a", "b?c"),
+        ({"REQUEST_URI": "http://h/a?b?c", "QUERY_STRING": "b?c"}, "/a", "b?c"),
         ({"REQUEST_URI": "http://h"}, "/", ""),
-        ({"REQUEST_URI": "http://h?a=b"}, "/", "a=b"),
+        ({"REQUEST_URI": "http://h?a=b", "QUERY_STRING": "a=b"}, "/", "a=b"),
         ({"REQUEST_URI": "//a//b"}, "/a//b", ""),
         ({"PATH_INFO": "/a b/\xc3\xa9%", "QUERY_STRING": "x=1"}, "/a%20b/%C3%A9%25", "x=1"),
         ({"PATH_INFO": "/a"}, "/a", ""),
+        ({"RAW_URI": "/a", "QUERY_STRING": "b"}, "/a", "b"),  # Flask's test client
     ],
 )
 def test_the_request_line_as_the_client_sent_it(environ: dict[str, Any], path: str, query: str) -> None:
