@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import click
@@ -47,14 +46,30 @@ def main() -> None:
     "--seed",
     multiple=True,
     type=click.Path(),
-    help="A file, or a folder of them; may be repeated.  [default: the demo]",
+    help="A file, or a folder of them; repeatable (with : in the variable).  [default: the demo]",
 )
 @setting("--faults", type=click.Path(), help="A file with a list of fault rules.")
-@setting("--page-size", default=50, show_default=True, type=click.IntRange(1, 50), help="Without maxResults.")
+@setting(
+    "--page-size",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1, 50),
+    help="Entries a page where the request has no maxResults.",
+)
 @setting("--token-key", default=DEFAULT_TOKEN_KEY, help="Seals the tokens; replicas share it.")
-@setting("--token-lifetime", type=click.FloatRange(0, min_open=True), help="Seconds.  [default: tokens do not expire]")
+@setting(
+    "--token-lifetime",
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds for which a token is good.  [default: for ever]",
+)
 @setting("--control-token", help="Asked for by the control API.  [default: none]")
-@setting("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), show_default=True)
+@setting(
+    "--log-level",
+    default="info",
+    help="From info on, one line a request.",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    show_default=True,
+)
 def serve(host: str, port: int, seed: tuple[str, ...], faults: str | None, log_level: str, **settings: Any) -> None:
     """Serve the emulator until it is told to stop.
 
@@ -64,12 +79,13 @@ def serve(host: str, port: int, seed: tuple[str, ...], faults: str | None, log_l
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):  # as process 1 of a container, nobody else does
         signal.signal(number, lambda *_: stop.set())
-    sources = seed or (str(fixture("demo")),)
+    sources = seed or (str(seeds.fixture("demo")),)
     emulator = Emulator(_load(sources, faults), **settings)
     try:
         server = emulator.serve(host, port)
     except OSError as error:
-        reason = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror or error
+        in_use = "the port is in use; choose another with --port"
+        reason = in_use if error.errno == errno.EADDRINUSE else error.strerror or error
         raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None
     with server:
         click.echo(_banner(server, sources, emulator.seed.baseline))
@@ -121,12 +137,6 @@ def schema() -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(seeds.schema()), indent=2))
 
 
-def fixture(name: str) -> Path:
-    """Return the file of a seed that ships: inside the package when installed, beside it in a checkout."""
-    inside, beside = (folder / "fixtures" / f"{name}.json" for folder in Path(__file__).parents[:2])
-    return inside if inside.exists() else beside
-
-
 def _load(sources: Any, faults: str | None = None) -> Seed:
     try:
         return seeds.load(*sources, faults=faults)
@@ -151,9 +161,11 @@ def _banner(server: Server, sources: tuple[str, ...], baseline: Baseline) -> str
 healthimaging-emulator {version("healthimaging-emulator")} is ready at {server.url}
 with {_summary(baseline)} from {", ".join(sources)}
 
-any client   export AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator AWS_DEFAULT_REGION=us-east-1
+any client   export AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
 boto3        boto3.client("medical-imaging", endpoint_url="{endpoint}")
 AWS CLI      aws medical-imaging list-image-set-versions --endpoint-url {endpoint} \\
                  --datastore-id {key[0]} --image-set-id {key[1]}
 JavaScript   new MedicalImagingClient({{ endpoint: "{server.url}", disableHostPrefix: true }})
+
+Ctrl-C stops it.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -41,11 +42,19 @@ class ImageSet:
         return self._store.history(*self._key)[::-1]
 
     def append(self, *, after: float = 0.0, **members: Any) -> ImageSetProperties | None:
-        """Add the next version, now or in ``after`` seconds of the account's clock; see ``Store.append``."""
+        """Add the next version and return it, or None if it appears only in ``after`` seconds of the account's clock.
+
+        ``members`` are those of ``ImageSetProperties``, of which ``image_set_state`` is needed; left out,
+        ``version_id`` is the next number, ``created_at`` the image set's, and ``updated_at`` the time when the version
+        appears. Raises ``ValueError`` or ``TypeError`` for members that break AWS's model.
+        """
         return self._store.append(*self._key, after=after, **members)
 
     def replace(self, version_id: str, *, after: float = 0.0, **members: Any) -> ImageSetProperties | None:
-        """Put another version in the place of one, now or in ``after`` seconds; see ``Store.replace``."""
+        """Put another version in the place of one, whole; nothing of the old one is kept. See ``append``.
+
+        Raises ``LookupError`` where there is no such version.
+        """
         return self._store.replace(*self._key, version_id, after=after, **members)
 
 
@@ -68,6 +77,8 @@ class Emulator:
     ) -> None:
         if not 1 <= page_size <= 50:
             raise ValueError("page_size is from 1 to 50")
+        if not token_key:
+            raise ValueError("token_key is not empty")
         if token_lifetime is not None and not token_lifetime > 0:
             raise ValueError("token_lifetime is a number of seconds above 0")
         self.seed = seed
@@ -78,11 +89,19 @@ class Emulator:
 
     @classmethod
     def from_seed(cls, *sources: str | Path | Mapping[str, Any], **settings: Any) -> Emulator:
-        """Load seeds, merged in order: files, folders of them, or documents. Raises ``seeds.SeedError``."""
-        return cls(seeds.load(*sources), **settings)
+        """Load seeds, merged in order: files, folders of them, or documents; with none, the demo.
+
+        ``settings`` are those of ``Emulator``. Raises ``SeedError``.
+        """
+        return cls(seeds.load(*(sources or [seeds.fixture("demo")])), **settings)
 
     def account(self, id: str = DEFAULT_ACCOUNT) -> Account:
-        """Return an account by its 12 digits; it begins with the seed when it is first asked for."""
+        """Return an account, which begins with the seed when it is first asked for.
+
+        Raises ``ValueError`` for an id that has not 12 digits: no client could be that account.
+        """
+        if not re.fullmatch("[0-9]{12}", id):
+            raise ValueError("an account has 12 digits")
         return self._accounts.get(id) or self._accounts.setdefault(id, Account(id, self.seed))
 
     @property
@@ -105,13 +124,16 @@ class Emulator:
         self.account().reset()
 
     def image_set(self, datastore_id: str, image_set_id: str, *, account: str = DEFAULT_ACCOUNT) -> ImageSet:
-        """Return a handle to read and change an image set. Raises ``ResourceNotFoundException``."""
+        """Return a handle to read and change an image set. Raises ``errors.ResourceNotFoundException``."""
         return ImageSet(self.account(account).store, datastore_id, image_set_id)
 
     def add_image_set(
         self, datastore_id: str, image_set_id: str, *, account: str = DEFAULT_ACCOUNT, **members: Any
     ) -> ImageSet:
-        """Add an image set with its version 1 and return a handle; see ``Store.add``."""
+        """Add an image set with its version 1, and return a handle; ``members`` are those of ``ImageSetProperties``.
+
+        Left out, the version is ACTIVE, CREATED, and created now. Raises ``ValueError`` if the image set is there.
+        """
         self.account(account).store.add(datastore_id, image_set_id, **members)
         return self.image_set(datastore_id, image_set_id, account=account)
 
@@ -121,7 +143,10 @@ class Emulator:
         return create_app(self)
 
     def client(self, **options: Any) -> BaseClient:
-        """Return a boto3 client whose requests reach this emulator without a socket; ``options`` are boto3's."""
+        """Return a boto3 client whose requests reach this emulator without a socket; ``options`` are boto3's.
+
+        Raises ``ImportError`` where boto3, the extra of that name, is not installed.
+        """
         from .reach import inprocess  # boto3 costs as much as Flask to import, and is an extra
 
         return inprocess.client(self.app, **options)

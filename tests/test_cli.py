@@ -124,7 +124,10 @@ def test_the_log_can_be_silenced() -> None:
 def test_a_busy_port_is_one_line(demo_server: Server) -> None:
     result = run("serve", "--port", str(demo_server.port))
     assert result.exit_code == 1
-    assert result.stderr == f"Error: cannot listen on 127.0.0.1 port {demo_server.port}: the port is in use\n"
+    assert (
+        result.stderr
+        == f"Error: cannot listen on 127.0.0.1 port {demo_server.port}: the port is in use; choose another with --port\n"
+    )
 
 
 def test_an_address_that_is_not_ours_is_one_line() -> None:
@@ -171,7 +174,7 @@ def test_seed_check_warns(tmp_path: Path) -> None:
         [sys.executable, "-m", "emulator", "seed", "check", str(seed)], capture_output=True, text=True, check=True
     )
     path = "$.datastores[0].imageSets[0].versions[3]"
-    assert finished.stderr == f"{seed}: {path}: the service never shows LOCKED with COPIED\n"
+    assert finished.stderr == f"warning: {seed}: {path}: the service was never seen to show LOCKED with COPIED\n"
     assert finished.stdout.startswith("ok: ")
 
 

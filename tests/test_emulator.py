@@ -21,10 +21,11 @@ def newest(emulator: Emulator, account: str | None = None, image_set_id: str = S
 
 
 @pytest.mark.parametrize(
-    "settings", [{"page_size": 0}, {"page_size": 51}, {"token_lifetime": 0}, {"token_lifetime": float("nan")}]
+    "settings",
+    [{"page_size": 0}, {"page_size": 51}, {"token_lifetime": 0}, {"token_lifetime": float("nan")}, {"token_key": ""}],
 )
 def test_settings_out_of_range(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"page_size|token_lifetime"):
+    with pytest.raises(ValueError, match=r"page_size|token_"):
         Emulator.from_seed({}, **settings)
 
 
@@ -37,6 +38,16 @@ def test_an_account_sees_its_own_changes_only(emulator: Emulator) -> None:
 def test_keys_that_are_no_account_share_the_default_one(emulator: Emulator) -> None:
     emulator.image_set(DATASTORE, SAMPLE).append(image_set_state="LOCKED")
     assert [newest(emulator, key)["versionId"] for key in ("AKIAEXAMPLE", None, "000000000000")] == ["5", "5", "5"]
+
+
+@pytest.mark.parametrize("id", ["", "1", "x" * 12, "1" * 13, "1" * 12 + "\n"])
+def test_an_account_has_12_digits(emulator: Emulator, id: str) -> None:
+    with pytest.raises(ValueError, match="12 digits"):
+        emulator.image_set(DATASTORE, SAMPLE, account=id)
+
+
+def test_without_a_seed_it_is_the_demo() -> None:
+    assert newest(Emulator.from_seed())["versionId"] == "4"
 
 
 def test_two_emulators_share_nothing(emulator: Emulator) -> None:

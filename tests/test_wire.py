@@ -387,7 +387,12 @@ UNREADABLE = {
     "an unknown coding": (400, LINE + b"Transfer-Encoding: gzip\r\n\r\n"),
     "a bad chunk": (400, LINE + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n"),
     "a long request line": (414, b"POST /" + b"a" * (MAX_HEAD + 70_000)),
+    "a request line over the limit by a byte": (
+        414,
+        b"GET /" + b"a" * (MAX_HEAD - 15) + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    ),
     "large headers": (431, LINE + b"X: " + b"a" * (MAX_HEAD + 70_000)),
+    "headers over the limit by a byte": (431, LINE + b"X: " + b"a" * (MAX_HEAD - len(LINE) - 6) + b"\r\n\r\n"),
     "many headers": (431, LINE + b"X: a\r\n" * 20_000),
     "HTTP/2": (505, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     "HTTP/3": (505, LINE.replace(b"HTTP/1.1", b"HTTP/3.0") + b"\r\n"),
@@ -401,6 +406,11 @@ def test_a_request_that_cannot_be_read(demo_server: Server, row: str) -> None:
     reply = exchange(demo_server, data)
     assert_error(reply, status, "BadRequestException")
     assert reply.is_closed
+
+
+def test_headers_at_the_limit(demo_server: Server) -> None:
+    filled = LINE + b"X: " + b"a" * (MAX_HEAD - len(LINE) - 7) + b"\r\n\r\n"
+    assert (len(filled), exchange(demo_server, filled).status) == (MAX_HEAD, 200)
 
 
 def test_messages_survive_any_character(demo_server: Server) -> None:

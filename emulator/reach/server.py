@@ -166,6 +166,7 @@ class _Connection:
                 return False
             begun = time.perf_counter()
             method, target = request.method.decode(), request.target.decode()
+            self._check_head(request)
             headers = [(name.decode(), value.decode("latin-1")) for name, value in request.headers]
             body, length = self._read_body(request.http_version, target, dict(headers))
         except h11.RemoteProtocolError as error:
@@ -221,11 +222,21 @@ class _Connection:
             body += event.data
         return b"", max(length, len(body))
 
+    @staticmethod
+    def _check_head(request: h11.Request) -> None:
+        """Hold a request to the limit also where it came in one piece; h11 does only while it waits for more."""
+        line = len(request.method) + len(request.target) + len(" HTTP/1.1 \r\n")
+        head = line + sum(len(name) + len(value) + len(": \r\n") for name, value in request.headers) + len("\r\n")
+        if head > MAX_HEAD:
+            status = 414 if line > MAX_HEAD else 431
+            raise h11.RemoteProtocolError("request line and headers are too long", error_status_hint=status)
+
     def _refusal(self, error: h11.RemoteProtocolError) -> Answer:
-        status = error.error_status_hint if error.error_status_hint in (431, 505) else 400
+        status = error.error_status_hint if error.error_status_hint in (414, 431, 505) else 400
         if status == 431 and b"\n" not in self._http.trailing_data[0]:
             status = 414
-        response = protocol.serialize_error(BadRequestException(f"Bad request: {error}.", status=status))
+        reason = str(error).partition(": bytearray")[0]
+        response = protocol.serialize_error(BadRequestException(f"Bad request: {reason}.", status=status))
         return Answer(response.status_code, list(response.headers), response.get_data(), Link())
 
     def _send(self, answer: Answer) -> None:
@@ -258,7 +269,8 @@ class _Connection:
         if answer.link.effect not in (None, "cut"):
             status, code = "-", str(answer.link.effect)
         fault = f" {headers['x-emulator-fault']}" if "x-emulator-fault" in headers else ""
-        access_log.info("%s %s %s %s %.1f ms%s", method, target, status, code, seconds * 1000, fault)
+        level = logging.DEBUG if target == control.PREFIX + "health" else logging.INFO
+        access_log.log(level, "%s %.500s %s %s %.1f ms%s", method, target, status, code, seconds * 1000, fault)
 
     def _linger(self) -> None:
         """Close in good order: say that nothing more comes, and read what the client still sends, for a while."""

@@ -27,7 +27,7 @@ def history(
     its own that is ACTIVE and has a message. Raises ``ValueError`` where more fail than can: version 1 never does.
     """
     if failed >= versions:
-        raise ValueError("failed is less than versions: version 1 never fails")
+        raise ValueError("failed must be less than versions, since version 1 never fails")
     random = Random(seed).random  # of all that the module offers, only this promises the same numbers in every Python
     longest_pause = min(_LONGEST_PAUSE, 365 * 86400 / versions)
     updated_at = created_at

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -153,6 +153,12 @@ def _armed(faults: Faults, source: str, rules: list[Rule], path: str) -> tuple[R
     return tuple(faults.rules())
 
 
+def fixture(name: str) -> Path:
+    """Return the file of a seed that ships: inside the package when installed, beside it in a checkout."""
+    inside, beside = (folder / "fixtures" / f"{name}.json" for folder in Path(__file__).parents[1:3])
+    return inside if inside.exists() else beside
+
+
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a seed, for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | msgspec.json.schema(SeedDocument)
@@ -191,7 +197,7 @@ def _documents(sources: Iterable[str | Path | Mapping[str, Any]]) -> Iterator[tu
 
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
-        if path.suffix not in (".json", ".yaml", ".yml"):
+        if path.exists() and path.suffix not in (".json", ".yaml", ".yml"):
             raise SeedError("a seed's name ends in .json, .yaml or .yml", source=str(path))
         return [path]
     found = sorted(each for each in path.iterdir() if each.suffix in (".json", ".yaml", ".yml"))
@@ -214,7 +220,22 @@ def _named(source: str, read: Callable[[Any, Any], Any], content: Any, type: Any
         rule, _, path = str(error).rpartition(" - at ")
         # Print a pattern as the model does, without the anchors that msgspec needs.
         rule = re.sub(r"\^\(\?:(.*)\)\(\?!\[\\+s\\+S\]\)", r"\1", rule or path)
-        raise SeedError(rule, path.strip("`") if path.startswith("`$") else "$", source) from None
+        raise SeedError(rule + _hint(rule, path), path.strip("`") if path.startswith("`$") else "$", source) from None
+
+
+def _hint(rule: str, path: str) -> str:
+    """Say what would have been right, where a mistake is a usual one."""
+    if "`imageSetWorkflowStatus`" in rule:
+        return ": this operation spells it ImageSetWorkflowStatus"
+    if "`imageSetPropertiesList`" in rule:
+        return ": the entries inside it go under an image set's versions"
+    if "RFC3339" in rule:
+        return ": write it as 2023-03-28T18:12:06.436Z, or in epoch seconds"
+    if rule.startswith("Invalid enum value"):
+        words = {"imageSetState": ImageSetState, "ImageSetWorkflowStatus": ImageSetWorkflowStatus}
+        known = get_args(words.get(path.strip("`").rpartition(".")[2]))
+        return f": it is one of {', '.join(known)}" if known else ""
+    return ""
 
 
 def _read_json(content: bytes, type: Any) -> Any:
@@ -275,10 +296,10 @@ def _history(image_set: SeedImageSet, path: str, source: str) -> History:
     for index, written in enumerate(image_set.versions or ()):
         try:
             versions.append(_version(written, image_set.image_set_id))
-        except ValueError as error:
-            raise SeedError(str(error), f"{path}.versions[{index}]", source) from None
+        except SeedError as error:
+            raise SeedError(error.rule, f"{path}.versions[{index}]{error.path}", source) from None
     for index, doubt in _doubts(versions):
-        log.warning("%s: %s.versions[%d]: %s", source, path, index, doubt)
+        log.warning("warning: %s: %s.versions[%d]: %s", source, path, index, doubt)
     history = tuple(sorted(versions, key=lambda version: version.number))
     for version, following in pairwise(history):
         if version.number == following.number:
@@ -299,19 +320,26 @@ def _generated(image_set_id: str, numbers: Generate, path: str, source: str) -> 
 
 def _version(written: SeedVersion, image_set_id: str) -> ImageSetProperties:
     if written.image_set_id not in (None, image_set_id):
-        raise ValueError(f"imageSetId {written.image_set_id} is not that of the image set")
+        raise SeedError(f"{written.image_set_id} is not the id of the image set", ".imageSetId")
     return ImageSetProperties(
         image_set_id=image_set_id,
         version_id=written.version_id,
         image_set_state=written.image_set_state,
         image_set_workflow_status=written.image_set_workflow_status,
-        created_at=written.created_at if written.created_at is None else timestamp(written.created_at),
-        updated_at=written.updated_at if written.updated_at is None else timestamp(written.updated_at),
-        deleted_at=written.deleted_at if written.deleted_at is None else timestamp(written.deleted_at),
+        created_at=_time(written.created_at, "createdAt"),
+        updated_at=_time(written.updated_at, "updatedAt"),
+        deleted_at=_time(written.deleted_at, "deletedAt"),
         message=written.message,
         overrides=written.overrides,
         is_primary=written.is_primary,
     )
+
+
+def _time(time: float | datetime | None, member: str) -> float | None:
+    try:
+        return None if time is None else timestamp(time)
+    except ValueError as error:
+        raise SeedError(str(error), f".{member}") from None
 
 
 def _doubts(versions: list[ImageSetProperties]) -> Iterator[tuple[int, str]]:
@@ -320,7 +348,7 @@ def _doubts(versions: list[ImageSetProperties]) -> Iterator[tuple[int, str]]:
     for index, version in enumerate(versions):
         state, status = version.image_set_state, version.image_set_workflow_status
         if status is not None and status not in _SEEN[state]:
-            yield index, f"the service never shows {state} with {status}"
+            yield index, f"the service was never seen to show {state} with {status}"
         if version.message is not None and not (status or "").endswith("FAILED"):
             yield index, "only a failed version has a message"
         if version.created_at != created_at:

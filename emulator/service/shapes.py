@@ -94,7 +94,7 @@ def timestamp(time: float | datetime) -> float:
         time = time.timestamp()
     seconds = round(time, 3)
     if not 0 <= seconds < YEAR_10000:
-        raise ValueError("a time lies in the years 1970 to 9999")
+        raise ValueError("a time must lie in the years 1970 to 9999, in epoch seconds")
     return seconds
 
 

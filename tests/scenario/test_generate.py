@@ -44,5 +44,5 @@ def test_a_long_history_spans_a_year_at_most() -> None:
 
 
 def test_version_1_never_fails() -> None:
-    with pytest.raises(ValueError, match="failed is less than versions"):
+    with pytest.raises(ValueError, match="failed must be less than versions"):
         history(ID, 5, failed=5)
