@@ -161,7 +161,8 @@ def _banner(server: Server, sources: tuple[str, ...], baseline: Baseline) -> str
 healthimaging-emulator {version("healthimaging-emulator")} is ready at {server.url}
 with {_summary(baseline)} from {", ".join(sources)}
 
-any client   export AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
+any client   export AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator
+             export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
 boto3        boto3.client("medical-imaging", endpoint_url="{endpoint}")
 AWS CLI      aws medical-imaging list-image-set-versions --endpoint-url {endpoint} \\
                  --datastore-id {key[0]} --image-set-id {key[1]}

@@ -124,10 +124,8 @@ def test_the_log_can_be_silenced() -> None:
 def test_a_busy_port_is_one_line(demo_server: Server) -> None:
     result = run("serve", "--port", str(demo_server.port))
     assert result.exit_code == 1
-    assert (
-        result.stderr
-        == f"Error: cannot listen on 127.0.0.1 port {demo_server.port}: the port is in use; choose another with --port\n"
-    )
+    reason = "the port is in use; choose another with --port"
+    assert result.stderr == f"Error: cannot listen on 127.0.0.1 port {demo_server.port}: {reason}\n"
 
 
 def test_an_address_that_is_not_ours_is_one_line() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -11,16 +12,25 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from typing import get_args
 
+import click
 import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
+from emulator import Emulator
+from emulator.cli import serve
 from emulator.reach.server import Server
 from emulator.scenario import seeds
+from emulator.scenario.control import ENDPOINTS
+from emulator.scenario.faults import BodyEffect, ConnectionEffect, PageEffect
 
-from .clients.conftest import Program, program
-from .conftest import ROOT
-from .demo import path
+from .clients.conftest import program
+from .conftest import DEMO, ROOT
+from .demo import DATASTORE, MANY, path
 from .raw import exchange, request
 
 HANG_SECONDS = 300
@@ -40,13 +50,13 @@ def lines(block: str) -> list[str]:
 
 
 @pytest.fixture
-def shell(demo_server: Server) -> Callable[[str], str]:
+def shell(server: Server) -> Callable[[str], str]:
     """Run a command as a reader does, with the AWS CLI and the emulator on the path."""
 
     def run(command: str) -> str:
         aws = program("aws-cli")
         finished = subprocess.run(
-            ["bash", "-ec", README_EXPORT + command.replace("4580", str(demo_server.port))],
+            ["bash", "-ec", EXPORT + command.replace("4580", str(server.port)).replace(".venv/bin/", "")],
             env={
                 "PATH": f"{aws.folder}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}",
                 "HOME": str(aws.folder),
@@ -63,7 +73,7 @@ def shell(demo_server: Server) -> Callable[[str], str]:
     return run
 
 
-README_EXPORT = next(text for text in blocks("sh") if text.startswith("export AWS_ACCESS_KEY_ID"))
+EXPORT = next(text for text in blocks("sh") if text.startswith("export AWS_ACCESS_KEY_ID"))
 
 
 def test_every_block_is_run_by_a_test() -> None:
@@ -72,8 +82,8 @@ def test_every_block_is_run_by_a_test() -> None:
 
 @pytest.mark.parametrize("block", blocks("console"))
 def test_a_session(shell: Callable[[str], str], block: str) -> None:
-    command, output = re.fullmatch(r"\$ ((?:[^\n]*\\\n)*[^\n]*\n)(.*)", block, re.DOTALL).groups()  # type: ignore[union-attr]
-    assert shell(command) == output
+    commands = re.findall(r"^\$ ((?:.*\\\n)*.*\n)", block, re.MULTILINE)
+    assert shell("".join(commands)) == re.sub(r"^\$ ((?:.*\\\n)*.*\n)", "", block, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("block", blocks("sh"))
@@ -82,29 +92,77 @@ def test_a_command(shell: Callable[[str], str], block: str) -> None:
 
 
 @pytest.mark.parametrize("block", blocks("python"))
-def test_a_python_snippet(demo_server: Server, block: str) -> None:
-    client = program("aiobotocore") if "aiobotocore" in block else Program("", [sys.executable], ROOT)
-    run(client, "-c", block.replace("4580", str(demo_server.port)), folder=ROOT, command=[client.command[0]])
+def test_a_python_snippet(shell: Callable[[str], str], block: str) -> None:
+    python = program("aiobotocore").command[0] if "aiobotocore" in block else sys.executable
+    shell(f"{python} -c {shlex.quote(block)}")
 
 
 @pytest.mark.parametrize("block", blocks("javascript"))
-def test_a_javascript_snippet(demo_server: Server, block: str) -> None:
+def test_a_javascript_snippet(shell: Callable[[str], str], block: str) -> None:
     client = program("javascript")
-    (client.folder / "readme.mjs").write_text(block.replace("4580", str(demo_server.port)))
-    run(client, "readme.mjs", folder=client.folder, command=["node"])
-
-
-def run(client: Program, *arguments: str, folder: Path, command: list[str]) -> None:
-    finished = client._replace(command=command, folder=folder).run(*arguments)
-    assert finished.returncode == 0, finished.stderr
+    shell(f"cd {client.folder} && node --input-type module --eval {shlex.quote(block)}")
 
 
 @pytest.mark.parametrize("block", blocks("yaml"))
-def test_a_seed(tmp_path: Path, caplog: pytest.LogCaptureFixture, block: str) -> None:
-    seed = tmp_path / "seed.yaml"
-    seed.write_text(block)
-    assert seeds.load(seed)
+def test_a_seed_or_a_list_of_rules(tmp_path: Path, caplog: pytest.LogCaptureFixture, block: str) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text(block)
+    loaded = seeds.load({}, faults=file) if block.startswith("- ") else seeds.load(file)
+    assert loaded.baseline or loaded.faults
     assert not caplog.messages
+
+
+def table(first: str) -> list[list[str]]:
+    """Return the rows of the table whose head begins with a word."""
+    rows = README[README.index(f"| {first} |") :].partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in rows]
+
+
+def outcome(emulator: Emulator) -> str:
+    client = emulator.client(config=Config(retries={"mode": "standard"}))
+    pages = client.get_paginator("list_image_set_versions").paginate(datastoreId=DATASTORE, imageSetId=MANY)
+    if emulator.faults["fault-1"].page == "cycle":
+        firsts = [page["imageSetPropertiesList"][0]["versionId"] for page in islice(pages, 20)]
+        return "never ends" if firsts[-2:] == ["37", "87"] or firsts[-2:] == ["87", "37"] else "ends"
+    try:
+        listed = pages.build_full_result()["imageSetPropertiesList"]
+    except (BotoCoreError, ClientError) as error:
+        name = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+        attempts = len(emulator.calls[-1].attempts)
+        return f"{name} after {attempts} attempt{'s' if attempts > 1 else ''}"
+    return f"{len(listed)} versions, no error"
+
+
+@pytest.mark.parametrize(("rule", "boto3"), [(row[0].strip("`"), row[2]) for row in table("rule")])
+def test_the_table_of_effects(monkeypatch: pytest.MonkeyPatch, rule: str, boto3: str) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    page = {"match": {"page": 3 if "cycle" in rule else 2}} if "rate" not in rule else {}
+    emulator = Emulator.from_seed(DEMO, {"faults": [json.loads(rule) | page]})
+    assert outcome(emulator) == boto3
+
+
+def test_the_table_of_effects_is_whole() -> None:
+    named = {
+        value for row in table("rule") for value in json.loads(row[0].strip("`")).values() if isinstance(value, str)
+    }
+    assert named == {effect for effects in (PageEffect, BodyEffect, ConnectionEffect) for effect in get_args(effects)}
+
+
+def test_the_table_of_the_control_api_is_whole() -> None:
+    named = set()
+    for row in table("request"):
+        methods = re.findall(r"GET|PUT|POST|DELETE", row[0])
+        path = re.search(r"/[^`]*", row[0])
+        assert path
+        named |= {(method, path[0]) for method in methods}
+    assert named == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
+
+
+def test_the_table_of_settings_is_whole() -> None:
+    named = {re.search(r"--[\w-]+", row[0])[0]: row[1].split("`")[1] for row in table("option of `serve`")}  # type: ignore[index]
+    assert named == {
+        option.opts[0]: option.envvar for option in serve.params if isinstance(option, click.Option) and option.envvar
+    }
 
 
 # Setting up, in a copy of the checkout that has nothing yet.

@@ -233,7 +233,8 @@ class _Connection:
 
     def _refusal(self, error: h11.RemoteProtocolError) -> Answer:
         status = error.error_status_hint if error.error_status_hint in (414, 431, 505) else 400
-        if status == 431 and b"\n" not in self._http.trailing_data[0]:
+        unread = self._http.trailing_data[0]
+        if status == 431 and unread and b"\n" not in unread:
             status = 414
         reason = str(error).partition(": bytearray")[0]
         response = protocol.serialize_error(BadRequestException(f"Bad request: {reason}.", status=status))
