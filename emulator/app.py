@@ -93,7 +93,7 @@ class _App(Flask):
         super().__init__("emulator", static_folder=None)
         self._emulator = emulator
         self.url_map.merge_slashes = False
-        self.register_blueprint(control.blueprint(emulator))
+        self.register_blueprint(control.blueprint(emulator.account, emulator.control_token))
         self.register_error_handler(Exception, control.serialize_error)
 
     def dispatch_request(self) -> ResponseReturnValue:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .app import create_app
 from .reach.server import Server
 from .scenario import seeds
-from .scenario.account import Account
+from .scenario.account import DEFAULT_ACCOUNT, Account
 from .scenario.calls import Calls
 from .scenario.clock import Clock
 from .scenario.faults import Faults
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from flask import Flask
 
-DEFAULT_ACCOUNT = "000000000000"
 DEFAULT_TOKEN_KEY = "healthimaging-emulator"
 
 

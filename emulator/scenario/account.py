@@ -12,6 +12,8 @@ from .calls import Calls
 from .clock import Clock
 from .faults import Faults
 
+DEFAULT_ACCOUNT = "000000000000"
+
 Part = Literal["changes", "faults", "calls", "clock"]
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from flask import Blueprint, Response, request
@@ -29,13 +29,10 @@ from ..service.shapes import (
 )
 from ..service.store import AlreadyExists
 from . import seeds
-from .account import Account, Part
+from .account import DEFAULT_ACCOUNT, Account, Part
 from .calls import Call
 from .faults import Rule, RuleError, RuleStatus, Seconds
 from .seeds import SeedDocument, SeedError, Time
-
-if TYPE_CHECKING:
-    from ..emulator import Emulator
 
 PREFIX = "/_emulator/"
 
@@ -299,14 +296,14 @@ ENDPOINTS = (
 # How it is served.
 
 
-def blueprint(emulator: Emulator) -> Blueprint:
-    """Make Flask's routes."""
+def blueprint(accounts: Callable[[str], Account], token: str | None) -> Blueprint:
+    """Make Flask's routes to what changes an account; ``token`` is asked for if there is one."""
     made = Blueprint("control", __name__, url_prefix=PREFIX.rstrip("/"))
     for endpoint in ENDPOINTS:
         made.add_url_rule(
             re.sub(r"\{(\w+?)\}", lambda found: f"<{_snake(found[1])}>", endpoint.path),
             endpoint=endpoint.handler.__name__,
-            view_func=partial(_answer, emulator, endpoint),
+            view_func=partial(_answer, endpoint, accounts, token),
             methods=[endpoint.method],
             provide_automatic_options=False,
         )
@@ -318,14 +315,14 @@ def _snake(name: str) -> str:
     return re.sub("(?=[A-Z])", "_", name).lower()
 
 
-def _answer(emulator: Emulator, endpoint: Endpoint, **labels: str) -> Response:
+def _answer(endpoint: Endpoint, accounts: Callable[[str], Account], token: str | None, **labels: str) -> Response:
     if endpoint.handler is not get_health:
-        _check_token(emulator.control_token)
-    id = request.headers.get("x-emulator-account", emulator.account().id)
+        _check_token(token)
+    id = request.headers.get("x-emulator-account", DEFAULT_ACCOUNT)
     if not re.fullmatch("[0-9]{12}", id, re.ASCII):
         raise Refusal(400, "an account has 12 digits", "x-emulator-account")
     body = None if endpoint.body is None else seeds.decode(request.get_data() or b"{}", endpoint.body)
-    result = endpoint.handler(emulator.account(id), body, **labels)
+    result = endpoint.handler(accounts(id), body, **labels)
     return Response(status=204) if result is None else _json(result)
 
 

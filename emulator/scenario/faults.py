@@ -227,7 +227,7 @@ class Armed:
             turn >= 0
             and turn % rule.every == 0
             and (rule.times is None or self.fired < rule.times)
-            and (rule.expires_after is None or now < self._added_at + rule.expires_after)
+            and (rule.expires_after is None or round(now - self._added_at, 3) < rule.expires_after)
             and (rule.probability == 1 or self.random() < rule.probability)
             and (rule.rate is None or self._is_empty(rule.rate, now))
         )
@@ -246,9 +246,9 @@ class Armed:
         )
 
     def _is_empty(self, rate: RateEffect, now: float) -> bool:
-        refill = max(0.0, now - self._filled_at) * rate.per_second
+        refill = max(0.0, round(now - self._filled_at, 3)) * rate.per_second
         self._level, self._filled_at = min(float(rate.burst), self._level + refill), now
-        if self._level < 1 - 1e-9:  # 0.04 s at 25 a second is a whole token, whatever the floats say
+        if self._level < 1 - 1e-9:  # 0.04 s at 25 a second are a whole token, whatever the floats say
             return True
         self._level -= 1
         return False

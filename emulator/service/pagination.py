@@ -60,7 +60,7 @@ class Tokens:
     def _has_expired(self, issued: str | None, now: float) -> bool:
         if self._lifetime is None or issued is None:
             return (self._lifetime is None) != (issued is None)
-        return now >= int(issued) / 1000 + self._lifetime
+        return round(now - int(issued) / 1000, 3) >= self._lifetime
 
 
 class Listing:

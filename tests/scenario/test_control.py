@@ -23,7 +23,11 @@ A, B = "111111111111", "222222222222"
 
 @pytest.fixture
 def ask(emulator: Emulator) -> Ask:
-    """Send a control request, and return what it answers; an error is returned as its status and its body."""
+    return asking(emulator)
+
+
+def asking(emulator: Emulator) -> Ask:
+    """Return a function that sends a control request and returns the answer; of an error, its status and body."""
     client = emulator.app.test_client()
 
     def ask(method: str, path: str, body: Any = None, *, account: str | None = None, **headers: str) -> Any:
@@ -425,8 +429,9 @@ def test_an_account_has_12_digits(ask: Ask, account: str) -> None:
     assert (status, error["path"]) == (400, "x-emulator-account")
 
 
-def test_a_control_token(emulator: Emulator, ask: Ask) -> None:
-    emulator.control_token = "sesame"
+def test_a_control_token() -> None:
+    emulator = Emulator.from_seed(DEMO, control_token="sesame")
+    ask = asking(emulator)
     for headers in ({}, {"x-emulator-token": "x"}, {"x-emulator-token": "é"}):
         status, error = ask("POST", "/faults", THROTTLE, **headers)
         assert (status, error["code"]) == (403, "Forbidden")

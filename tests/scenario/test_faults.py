@@ -108,6 +108,16 @@ def test_a_bucket_lets_its_burst_through_and_refills_by_the_clock(faults: Faults
     assert pattern(faults, 51) == "." * 50 + "x"
 
 
+def test_a_bucket_refills_exactly_at_any_time(clock: Clock) -> None:
+    for number in range(500):
+        clock.freeze(1700000000 + number * 1.001)
+        faults = Faults(clock, [Fault.rate(per_second=25, burst=5), Fault.delay(0, expires_after=0.2, id="b")])
+        assert pattern(faults, 6) == "xxxxxx"
+        assert faults["fault-1"].fired == 1
+        clock.advance(0.2)
+        assert pattern(faults, 6) == ".....x"
+
+
 def test_the_first_that_fires_ends_the_search(faults: Faults) -> None:
     faults.add(Fault.error(THROTTLE, id="a", times=1), Fault.error("ConflictException", id="b"))
     assert fired(faults, 3) == [["a"], ["b"], ["b"]]

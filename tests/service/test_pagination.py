@@ -121,6 +121,15 @@ def test_a_token_lives_for_its_lifetime() -> None:
     assert tokens.open(SCOPE, token, 1060.5) is None
 
 
+def test_a_token_expires_on_the_millisecond_at_any_time() -> None:
+    tokens = Tokens("key", lifetime=0.2)
+    for number in range(500):
+        now = round(1700000000 + number * 1.001, 3)
+        token = tokens.seal(SCOPE, Position(71, 2), now)
+        assert tokens.open(SCOPE, token, round(now + 0.199, 3))
+        assert tokens.open(SCOPE, token, round(now + 0.2, 3)) is None
+
+
 def test_tokens_with_and_without_a_lifetime_are_foreign_to_each_other() -> None:
     aging = Tokens("key", lifetime=60)
     assert aging.open(SCOPE, TOKEN, 0) is None
