@@ -63,7 +63,8 @@ def answer(emulator: Emulator, request: Request) -> Response:
             output = effects.bend_page(rule.page, output, input=input, listing=listing, history=history)
         response = protocol.serialize(operation, output)
         if rule.body:
-            effects.bend_body(rule.body, response, operation.output)
+            response.set_data(effects.bend_body(rule.body, response.get_data(), operation.output))
+            response.content_type = "text/html" if rule.body == "html" else response.content_type
     except Exception as error:
         response = serialize_error(error)
     if attempt.faults:

@@ -46,7 +46,7 @@ class Client:
             name, _, value = line.partition(":")
             assert name.lower() not in headers, f"{name} twice"
             headers[name.lower()] = value.strip()
-        body = b"" if is_head or status == 100 else self._file.read(int(headers["content-length"]))
+        body = b"" if is_head or status in (100, 204) else self._file.read(int(headers["content-length"]))
         return Reply(status, headers, body, headers.get("connection") == "close" and self.is_closed())
 
     def is_closed(self) -> bool:

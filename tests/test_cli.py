@@ -100,6 +100,28 @@ def test_settings_are_options_and_variables(tmp_path: Path) -> None:
     assert [len(following["imageSetPropertiesList"]), following["imageSetPropertiesList"][0]["versionId"]] == [9, "130"]
 
 
+def test_faults_and_a_control_token(tmp_path: Path) -> None:
+    faults = tmp_path / "faults.yaml"
+    faults.write_text("[{times: 1, error: {code: ThrottlingException}}]")
+    with serving("--faults", str(faults), "--control-token", "sesame") as (_, banner):
+        assert [ask(banner).status for _ in range(2)] == [429, 200]
+        assert ask(banner, "/_emulator/reset").status == 403
+        with Client(Address(banner)) as client:  # type: ignore[arg-type]
+            client.send(request("POST", "/_emulator/reset", "x-emulator-token: sesame"))
+            assert client.receive().status == 204
+        assert ask(banner).status == 429
+
+
+def test_a_mistake_in_the_faults_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    faults = tmp_path / "faults.json"
+    faults.write_text('[{"error": {"code": "Nonsense"}}]')
+    result = run("serve", "--port", "0", "--faults", str(faults))
+    assert result.exit_code == 2
+    assert (
+        result.stderr == f"Error: {faults}: $[0].error: Nonsense is not one of the operation's, so it needs a status\n"
+    )
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_it_whatever_connections_are_open(number: signal.Signals) -> None:
     with serving() as (process, banner), Client(Address(banner)) as idle, Client(Address(banner)) as begun:  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from freezegun import freeze_time
 
-from emulator import Emulator
+from emulator import Emulator, Fault
 from emulator.service.errors import ResourceNotFoundException
 
 from .conftest import DEMO
@@ -54,6 +54,24 @@ def test_two_emulators_share_nothing(emulator: Emulator) -> None:
     other = Emulator.from_seed(DEMO)
     emulator.image_set(DATASTORE, SAMPLE).append(image_set_state="LOCKED")
     assert newest(other)["versionId"] == "4"
+
+
+def test_two_emulators_share_no_rule_call_or_clock(emulator: Emulator) -> None:
+    other = Emulator.from_seed(DEMO)
+    emulator.faults.add(Fault.error("ConflictException"))
+    emulator.clock.freeze(5)
+    newest(other)
+    assert (len(emulator.faults), len(emulator.calls), emulator.clock.is_frozen) == (1, 0, True)
+    assert (len(other.faults), len(other.calls), other.clock.is_frozen) == (0, 1, False)
+
+
+def test_reset_returns_to_the_seed_and_others_notice_nothing(emulator: Emulator) -> None:
+    for account in ("000000000000", "111111111111"):
+        emulator.image_set(DATASTORE, SAMPLE, account=account).append(image_set_state="LOCKED")
+        emulator.account(account).faults.add(Fault.delay(0))
+    emulator.reset()
+    assert [newest(emulator, account)["versionId"] for account in (None, "111111111111")] == ["4", "5"]
+    assert (len(emulator.faults), len(emulator.account("111111111111").faults)) == (0, 1)
 
 
 def test_versions_are_newest_first(emulator: Emulator) -> None:

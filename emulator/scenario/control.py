@@ -11,11 +11,11 @@ import re
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from flask import Blueprint, Response, request
-from msgspec import Struct, field, structs
+from msgspec import Meta, Struct, field, structs
 from werkzeug.exceptions import HTTPException
 
 from ..service.errors import ResourceNotFoundException
@@ -31,7 +31,7 @@ from ..service.store import AlreadyExists
 from . import seeds
 from .account import DEFAULT_ACCOUNT, Account, Part
 from .calls import Call
-from .faults import Rule, RuleError, RuleStatus, Seconds
+from .faults import Rule, RuleError, RuleStatus
 from .seeds import SeedDocument, SeedError, Time
 
 PREFIX = "/_emulator/"
@@ -101,7 +101,7 @@ class Version(_Body, frozen=True, kw_only=True):
     message: Message | None = None
     overrides: Overrides | None = None
     is_primary: bool | None = None
-    after: Seconds = 0.0
+    after: Annotated[float, Meta(ge=0)] = 0.0
 
     def members(self) -> dict[str, Any]:
         """Return what was given, in Python's spelling."""

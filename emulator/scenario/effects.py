@@ -9,7 +9,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 import msgspec
-from flask import Response
 from msgspec import Struct, inspect, structs
 
 from ..service.errors import ServiceError
@@ -56,18 +55,15 @@ def _page_before(listing: Listing, history: History, max_results: int | None) ->
     return Position(history[min(end, len(history) - 1)].number, page - 1)
 
 
-def bend_body(effect: BodyEffect, response: Response, output: type[Struct]) -> None:
-    """Spoil a response that succeeded. Its Content-Length still tells the truth."""
-    body = response.get_data()
+def bend_body(effect: BodyEffect, body: bytes, output: type[Struct]) -> bytes:
+    """Return the body of an operation that succeeded, spoilt."""
     raw: dict[BodyEffect, bytes] = {
         "truncate": body[: len(body) // 2],
         "empty": b"",
         "not-json": b"This is not JSON.",
         "html": b"<html><body><h1>502 Bad Gateway</h1></body></html>",
     }
-    if effect == "html":
-        response.content_type = "text/html"
-    response.set_data(raw[effect] if effect in raw else msgspec.json.encode(_bent(effect, body, output)))
+    return raw[effect] if effect in raw else msgspec.json.encode(_bent(effect, body, output))
 
 
 def _bent(effect: BodyEffect, body: bytes, output: type[Struct]) -> Any:

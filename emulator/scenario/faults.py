@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
@@ -239,11 +240,8 @@ class Armed:
         delay = self.rule.delay
         if delay is None:
             return 0.0
-        return (
-            max(0.0, round(delay.seconds + delay.jitter * (2 * self.random() - 1), 6))
-            if delay.jitter
-            else delay.seconds
-        )
+        jitter = delay.jitter * (2 * self.random() - 1) if delay.jitter else 0.0
+        return max(0.0, round(delay.seconds + jitter, 6))
 
     def _is_empty(self, rate: RateEffect, now: float) -> bool:
         refill = max(0.0, round(now - self._filled_at, 3)) * rate.per_second
@@ -285,14 +283,14 @@ class Faults:
         self._clock = clock
         self._initial = tuple(rules)
         self._lock = threading.Lock()
-        self._armed: dict[str, Armed] = {}
-        self.add(*rules)
+        self._armed = self._arm(rules, {})
 
     def reset(self, rules: Sequence[Rule] | None = None) -> None:
         """Drop all rules, and arm those of the seed again, or those of another seed from now on."""
-        self._initial = self._initial if rules is None else tuple(rules)
-        self.clear()
-        self.add(*self._initial)
+        with self._lock:
+            self._initial = self._initial if rules is None else tuple(rules)
+            self._end(*self._armed.values())
+            self._armed = self._arm(self._initial, {})
 
     def rules(self) -> list[Rule]:
         """Return the rules without their counts."""
@@ -302,27 +300,20 @@ class Faults:
     def add(self, *rules: Rule) -> list[str]:
         """Arm rules behind those that there are, all or none; return their ids. Raises ``RuleError``."""
         with self._lock:
-            added: dict[str, Armed] = {}
-            for index, rule in enumerate(rules):
-                path = f"$[{index}]"
-                checked = _checked(rule, path)
-                id = checked.id or self._free_id(added)
-                if id in self._armed or id in added:
-                    raise RuleError(f"there is a rule {id} already", f"{path}.id", is_conflict=True)
-                added[id] = Armed(structs.replace(checked, id=id), self._clock.now())
-            self._armed |= added
-            return list(added)
+            before = len(self._armed)
+            self._armed = self._arm(rules, self._armed)
+            return list(self._armed)[before:]
 
     def remove(self, id: str) -> None:
         """Disarm a rule, and end the stalls and delays that it causes. Raises ``KeyError``."""
         with self._lock:
-            self._end(self._armed.pop(id))
+            self._end(self._armed[id])
+            del self._armed[id]
 
     def clear(self) -> None:
         """Disarm all rules."""
         with self._lock:
-            for armed in self._armed.values():
-                self._end(armed)
+            self._end(*self._armed.values())
             self._armed = {}
 
     def __iter__(self) -> Iterator[RuleStatus]:
@@ -362,17 +353,24 @@ class Faults:
             for armed in firing.rules:
                 armed.waiting.discard(wake)
 
-    def _free_id(self, added: Mapping[str, Armed]) -> str:
-        number = len(self._armed) + len(added) + 1
-        while f"fault-{number}" in self._armed or f"fault-{number}" in added:
-            number += 1
-        return f"fault-{number}"
+    def _arm(self, rules: Sequence[Rule], present: Mapping[str, Armed]) -> dict[str, Armed]:
+        """Return the present rules and behind them the new ones, each under an id."""
+        armed = dict(present)
+        for index, rule in enumerate(rules):
+            checked = _checked(rule, path := f"$[{index}]")
+            free = next(id for number in itertools.count(len(armed) + 1) if (id := f"fault-{number}") not in armed)
+            id = checked.id or free
+            if id in armed:
+                raise RuleError(f"there is a rule {id} already", f"{path}.id", is_conflict=True)
+            armed[id] = Armed(structs.replace(checked, id=id), self._clock.now())
+        return armed
 
     @staticmethod
-    def _end(armed: Armed) -> None:
-        armed.is_removed = True
-        for event in armed.waiting:
-            event.set()
+    def _end(*ended: Armed) -> None:
+        for armed in ended:
+            armed.is_removed = True
+            for event in armed.waiting:
+                event.set()
 
 
 class NoAnswer(ServiceError):

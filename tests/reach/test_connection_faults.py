@@ -156,6 +156,26 @@ class TestAStallOrDelay:
             assert client.socket.recv(4) == (b"" if rule.connection else b"HTTP")
 
 
+def test_counting_is_exact_under_32_connections(emulator: Emulator, server: Server) -> None:
+    emulator.faults.add(Fault.error("ThrottlingException", times=100))
+    ready, statuses = threading.Barrier(32), []
+
+    def work() -> None:
+        with Client(server) as client:
+            ready.wait()
+            for _ in range(10):
+                client.send(request("POST", path()))
+                statuses.append(client.receive().status)
+
+    threads = [threading.Thread(target=work) for _ in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(HANG_SECONDS)
+    assert (statuses.count(429), statuses.count(200)) == (100, 220)
+    assert len(emulator.calls) == 320
+
+
 def test_the_log_names_the_rule(emulator: Emulator, server: Server, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "emulator.access")
     emulator.faults.add(Fault.connection("close", id="a", times=1), Fault.error("ThrottlingException", id="b"))
