@@ -3,7 +3,7 @@
 from .emulator import Emulator, ImageSet
 from .scenario.account import Account
 from .scenario.calls import Attempt, Call
-from .scenario.faults import Delay, Fault, Rule, RuleError
-from .scenario.seeds import SeedError
+from .scenario.documents import SeedError
+from .scenario.rules import Delay, Fault, Rule, RuleError
 
 __all__ = ["Account", "Attempt", "Call", "Delay", "Emulator", "Fault", "ImageSet", "Rule", "RuleError", "SeedError"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flask import Flask, Request, Response, request
 
 from .scenario import control, effects
-from .scenario.faults import Link
+from .scenario.link import Link
 from .service import protocol, validation
 from .service.errors import InternalServerException, ServiceError, ThrottlingException
 from .service.operations import OPERATIONS

@@ -19,6 +19,7 @@ from .emulator import DEFAULT_TOKEN_KEY, Emulator
 from .reach import environment
 from .reach.server import Server
 from .scenario import seeds
+from .scenario.documents import SeedError
 from .scenario.generate import DEFAULT_CREATED_AT
 from .scenario.seeds import Seed
 from .service.store import Baseline
@@ -140,7 +141,7 @@ def schema() -> None:
 def _load(sources: Any, faults: str | None = None) -> Seed:
     try:
         return seeds.load(*sources, faults=faults)
-    except seeds.SeedError as error:
+    except SeedError as error:
         raise _BadSeed(str(error)) from None
 
 

@@ -26,7 +26,7 @@ from emulator.cli import serve
 from emulator.reach.server import Server
 from emulator.scenario import seeds
 from emulator.scenario.control import ENDPOINTS
-from emulator.scenario.faults import BodyEffect, ConnectionEffect, PageEffect
+from emulator.scenario.rules import BodyEffect, ConnectionEffect, PageEffect
 
 from .clients.conftest import program
 from .conftest import DEMO, ROOT

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import h11
 
 from ..scenario import control
-from ..scenario.faults import Link
+from ..scenario.link import Link
 from ..service import protocol
 from ..service.errors import BadRequestException
 from .wsgi import Answer, call, environ

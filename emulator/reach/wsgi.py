@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from ..scenario.faults import Link
+from ..scenario.link import Link
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

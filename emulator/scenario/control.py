@@ -10,8 +10,7 @@ import logging
 import re
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import msgspec
 from flask import Blueprint, Response, request
@@ -28,11 +27,14 @@ from ..service.shapes import (
     Overrides,
 )
 from ..service.store import AlreadyExists
-from . import seeds
+from . import openapi, seeds
 from .account import DEFAULT_ACCOUNT, Account, Part
 from .calls import Call
-from .faults import Rule, RuleError, RuleStatus
-from .seeds import SeedDocument, SeedError, Time
+from .documents import SeedError, decode
+from .faults import RuleStatus
+from .openapi import Endpoint
+from .rules import Rule, RuleError
+from .seeds import SeedDocument, Time
 
 PREFIX = "/_emulator/"
 
@@ -260,16 +262,6 @@ def _check_connections(rules: list[Rule], path: str) -> None:
             raise Refusal(400, "only the emulator's own server can break a connection", path.format(index))
 
 
-class Endpoint(NamedTuple):
-    """A row of the API: the handler's docstring says what it does."""
-
-    method: str
-    path: str
-    handler: Callable[..., Any]
-    body: Any = None
-    result: Any = None
-
-
 VERSIONS = "/datastores/{datastoreId}/imageSets/{imageSetId}/versions"
 CALL_FILTERS = {"imageSetId": "string", "code": "string", "attempts": "integer"}
 
@@ -281,13 +273,13 @@ ENDPOINTS = (
     Endpoint("DELETE", "/faults", clear_faults),
     Endpoint("GET", "/faults/{id}", get_fault, result=RuleStatus),
     Endpoint("DELETE", "/faults/{id}", remove_fault),
-    Endpoint("GET", "/calls", list_calls, result=CallList),
+    Endpoint("GET", "/calls", list_calls, result=CallList, query=CALL_FILTERS),
     Endpoint("DELETE", "/calls", clear_calls),
     Endpoint("GET", "/seed", get_seed, result=SeedDocument),
     Endpoint("PUT", "/seed", put_seed, body=SeedDocument),
     Endpoint("POST", "/seed", add_seed, body=SeedDocument),
-    Endpoint("POST", VERSIONS, append_version, body=Version, result=ImageSetProperties),
-    Endpoint("PUT", VERSIONS + "/{versionId}", replace_version, body=Version, result=ImageSetProperties),
+    Endpoint("POST", VERSIONS, append_version, body=Version, result=ImageSetProperties | None),
+    Endpoint("PUT", VERSIONS + "/{versionId}", replace_version, body=Version, result=ImageSetProperties | None),
     Endpoint("GET", "/clock", get_clock, result=ClockState),
     Endpoint("PUT", "/clock", set_clock, body=ClockChange, result=ClockState),
 )
@@ -307,7 +299,7 @@ def blueprint(accounts: Callable[[str], Account], token: str | None) -> Blueprin
             methods=[endpoint.method],
             provide_automatic_options=False,
         )
-    made.add_url_rule("/openapi.json", view_func=openapi, provide_automatic_options=False)
+    made.add_url_rule("/openapi.json", view_func=describe, provide_automatic_options=False)
     return made
 
 
@@ -321,7 +313,7 @@ def _answer(endpoint: Endpoint, accounts: Callable[[str], Account], token: str |
     id = request.headers.get("x-emulator-account", DEFAULT_ACCOUNT)
     if not re.fullmatch("[0-9]{12}", id, re.ASCII):
         raise Refusal(400, "an account has 12 digits", "x-emulator-account")
-    body = None if endpoint.body is None else seeds.decode(request.get_data() or b"{}", endpoint.body)
+    body = None if endpoint.body is None else decode(request.get_data() or b"{}", endpoint.body)
     result = endpoint.handler(accounts(id), body, **labels)
     return Response(status=204) if result is None else _json(result)
 
@@ -370,50 +362,6 @@ def _told(error: Exception) -> tuple[int, str, str | None]:
     return 500, "the emulator failed; its log says why", None
 
 
-# What it is, for machines.
-
-
-def openapi() -> Response:
+def describe() -> Response:
     """Describe this API in OpenAPI 3.1."""
-    types = {each for endpoint in ENDPOINTS for each in (endpoint.body, endpoint.result) if each is not None}
-    ordered = [*sorted(types, key=str), ErrorBody]
-    schemas, components = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
-    schema_of = {str(type): schema for type, schema in zip(ordered, schemas, strict=True)}
-    paths: dict[str, dict[str, Any]] = {}
-    for endpoint in ENDPOINTS:
-        paths.setdefault(PREFIX.rstrip("/") + endpoint.path, {})[endpoint.method.lower()] = _described(
-            endpoint, schema_of
-        )
-    return _json(
-        {
-            "openapi": "3.1.0",
-            "info": {"title": "healthimaging-emulator control API", "version": version("healthimaging-emulator")},
-            "paths": paths,
-            "components": {"schemas": components},
-        }
-    )
-
-
-def _described(endpoint: Endpoint, schema_of: dict[str, Any]) -> dict[str, Any]:
-    def content(type: Any) -> dict[str, Any]:
-        return {"content": {"application/json": {"schema": schema_of[str(type)]}}}
-
-    def parameter(name: str, where: str, type: str = "string") -> dict[str, Any]:
-        return {"name": name, "in": where, "required": where == "path", "schema": {"type": type}}
-
-    parameters = [parameter(name, "path") for name in re.findall(r"\{(\w+)\}", endpoint.path)]
-    parameters += [parameter(name, "header") for name in ("x-emulator-account", "x-emulator-token")]
-    if endpoint.handler is list_calls:
-        parameters += [parameter(name, "query", type) for name, type in CALL_FILTERS.items()]
-    responses: dict[str, Any] = {"default": {"description": "A refusal", **content(ErrorBody)}}
-    if endpoint.result is not None:
-        responses["200"] = {"description": "Done", **content(endpoint.result)}
-    if endpoint.result in (None, ImageSetProperties):
-        responses["204"] = {"description": "Done, or to be done when it is due"}
-    return {
-        "operationId": endpoint.handler.__name__,
-        "summary": (endpoint.handler.__doc__ or "").splitlines()[0],
-        "parameters": parameters,
-        **({"requestBody": content(endpoint.body)} if endpoint.body is not None else {}),
-        "responses": responses,
-    }
+    return _json(openapi.document(ENDPOINTS, PREFIX.rstrip("/"), ErrorBody))

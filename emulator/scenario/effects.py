@@ -16,7 +16,7 @@ from ..service.pagination import Listing, Position
 from ..service.protocol import Operation
 from ..service.shapes import members
 from ..service.store import History
-from .faults import BodyEffect, ErrorEffect, PageEffect
+from .rules import BodyEffect, ErrorEffect, PageEffect
 
 
 def error(effect: ErrorEffect, operation: Operation, names: dict[str, str]) -> ServiceError:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -29,7 +26,9 @@ from ..service.shapes import (
 from ..service.store import Baseline, History
 from . import generate
 from .clock import Clock
-from .faults import Faults, Rule, RuleError
+from .documents import SeedError, documents
+from .faults import Faults
+from .rules import Rule, RuleError
 
 log = logging.getLogger("emulator.seeds")
 
@@ -48,20 +47,6 @@ _SEEN = {
     "DELETED": {"DELETED"},
 }
 """Which status goes with which state: AWS's event documentation; those of imports and studies by analogy."""
-
-_CHECKED_FOR_EQUAL_KEYS = 1024 * 1024
-"""Bytes up to which JSON is searched for keys given twice, which doubles the time; larger seeds are machine-made."""
-
-
-class SeedError(ValueError):
-    """A seed that cannot be served: where it comes from, the path inside it, and the rule that it breaks."""
-
-    def __init__(self, rule: str, path: str = "", source: str = "") -> None:
-        self.rule, self.path, self.source = rule, path, source
-        super().__init__(rule, path, source)
-
-    def __str__(self) -> str:
-        return ": ".join(part for part in (self.source, self.path, self.rule) if part)
 
 
 class _Document(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -127,19 +112,19 @@ def load(*sources: str | Path | Mapping[str, Any], faults: str | Path | None = N
     ``faults`` is a file with a list of further fault rules. What the service never shows, but the model allows, is
     logged as a warning. Raises ``SeedError``.
     """
-    seed = build((name, read(SeedDocument)) for name, read in _documents(sources))
+    seed = build((name, read(SeedDocument)) for name, read in documents(sources))
     if faults is None:
         return seed
-    ((name, read),) = _documents([faults])
+    ((name, read),) = documents([faults])
     return seed._replace(faults=_armed(Faults(Clock(), seed.faults), name, read(list[Rule]), "$"))
 
 
-def build(documents: Iterable[tuple[str, SeedDocument]]) -> Seed:
-    """Merge documents, each with the name of where it comes from. Raises ``SeedError``."""
+def build(named: Iterable[tuple[str, SeedDocument]]) -> Seed:
+    """Merge documents, each under the name of where it comes from. Raises ``SeedError``."""
     baseline: dict[str, dict[str, History]] = {}
     origins: dict[tuple[str, str], str] = {}
     faults = Faults(Clock())
-    for name, document in documents:
+    for name, document in named:
         _merge(name, document, baseline, origins)
         _armed(faults, name, document.faults, "$.faults")
     return Seed(baseline, tuple(faults.rules()))
@@ -175,96 +160,6 @@ def dump(histories: Baseline, faults: Sequence[Rule] = ()) -> bytes:
     ]
     document = {"datastores": datastores} | ({"faults": faults} if faults else {})
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
-
-
-Reader = Callable[[Any], Any]
-
-
-def _documents(sources: Iterable[str | Path | Mapping[str, Any]]) -> Iterator[tuple[str, Reader]]:
-    """Yield each document's name, and a function that reads it as a type."""
-    for source in sources:
-        if isinstance(source, Mapping):
-            yield "document", partial(_named, "document", msgspec.convert, source)
-            continue
-        for path in _files(Path(source)):
-            try:
-                content = path.read_bytes()
-            except OSError as error:
-                raise SeedError(error.strerror or str(error), source=str(path)) from None
-            is_yaml = path.suffix in (".yaml", ".yml")
-            yield str(path), partial(_named, str(path), _read_yaml if is_yaml else _read_json, content)
-
-
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        if path.exists() and path.suffix not in (".json", ".yaml", ".yml"):
-            raise SeedError("a seed's name ends in .json, .yaml or .yml", source=str(path))
-        return [path]
-    found = sorted(each for each in path.iterdir() if each.suffix in (".json", ".yaml", ".yml"))
-    if not found:
-        raise SeedError("the folder holds no .json, .yaml or .yml file", source=str(path))
-    return found
-
-
-def decode(content: bytes, type: Any) -> Any:
-    """Read a JSON text as a type. Raises ``SeedError``."""
-    return _named("", _read_json, content, type)
-
-
-def _named(source: str, read: Callable[[Any, Any], Any], content: Any, type: Any) -> Any:
-    try:
-        return read(content, type)
-    except SeedError as error:
-        raise SeedError(error.rule, error.path, source) from None
-    except msgspec.DecodeError as error:  # msgspec.ValidationError is one
-        rule, _, path = str(error).rpartition(" - at ")
-        # Print a pattern as the model does, without the anchors that msgspec needs.
-        rule = re.sub(r"\^\(\?:(.*)\)\(\?!\[\\+s\\+S\]\)", r"\1", rule or path)
-        raise SeedError(rule + _hint(rule, path), path.strip("`") if path.startswith("`$") else "$", source) from None
-
-
-def _hint(rule: str, path: str) -> str:
-    """Say what would have been right, where a mistake is a usual one."""
-    if "`imageSetWorkflowStatus`" in rule:
-        return ": this operation spells it ImageSetWorkflowStatus"
-    if "`imageSetPropertiesList`" in rule:
-        return ": the entries inside it go under an image set's versions"
-    if "RFC3339" in rule:
-        return ": write it as 2023-03-28T18:12:06.436Z, or in epoch seconds"
-    if rule.startswith("Invalid enum value"):
-        words = {"imageSetState": ImageSetState, "ImageSetWorkflowStatus": ImageSetWorkflowStatus}
-        known = get_args(words.get(path.strip("`").rpartition(".")[2]))
-        return f": it is one of {', '.join(known)}" if known else ""
-    return ""
-
-
-def _read_json(content: bytes, type: Any) -> Any:
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    decoded = msgspec.json.decode(content, type=type)
-    if len(content) <= _CHECKED_FOR_EQUAL_KEYS:
-        json.loads(content, object_pairs_hook=_refuse_equal_keys)
-    return decoded
-
-
-def _refuse_equal_keys(pairs: list[tuple[str, Any]]) -> None:
-    keys = [key for key, _ in pairs]
-    if len(set(keys)) < len(keys):
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise SeedError(f"the key {twice!r} stands twice in one object", "$")
-
-
-def _read_yaml(content: bytes, type: Any) -> Any:
-    import yaml  # 20 ms that a JSON seed need not wait for
-
-    class Loader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]  # whose scalars stay strings
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            _refuse_equal_keys([(str(key.value), None) for key, _ in node.value])
-            return super().construct_mapping(node, deep)  # type: ignore[no-any-return]
-
-    try:
-        return msgspec.convert(yaml.load(content, Loader), type, strict=False)
-    except yaml.YAMLError as error:
-        raise SeedError(" ".join(str(error).split()), "$") from None
 
 
 def _merge(

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field, inspect
 
 
-def _matching(pattern: str, **limits: Any) -> Meta:
+def matching(pattern: str, **limits: Any) -> Meta:
     r"""Hold a whole string to a model's pattern, which ``extra`` keeps as AWS prints it.
 
     The anchors are needed because msgspec searches, and ``$`` would let a final newline pass. Java's ``\w`` and ``\d``
@@ -24,11 +24,11 @@ def _matching(pattern: str, **limits: Any) -> Meta:
     return Meta(pattern=rf"^(?:{portable})(?![\s\S])", extra={"pattern": pattern}, **limits)
 
 
-DatastoreId = Annotated[str, _matching("[0-9a-z]{32}")]
-ImageSetId = Annotated[str, _matching("[0-9a-z]{32}")]
-ImageSetExternalVersionId = Annotated[str, _matching(r"\d+", max_length=18)]  # the length is ours: tokens hold it
-Message = Annotated[str, _matching(r"[\w -:`]+", min_length=1, max_length=2048)]
-NextToken = Annotated[str, _matching(r"\p{ASCII}{0,8192}", min_length=1, max_length=8192)]
+DatastoreId = Annotated[str, matching("[0-9a-z]{32}")]
+ImageSetId = Annotated[str, matching("[0-9a-z]{32}")]
+ImageSetExternalVersionId = Annotated[str, matching(r"\d+", max_length=18)]  # the length is ours: tokens hold it
+Message = Annotated[str, matching(r"[\w -:`]+", min_length=1, max_length=2048)]
+NextToken = Annotated[str, matching(r"\p{ASCII}{0,8192}", min_length=1, max_length=8192)]
 MaxResults = Annotated[int, Meta(ge=1, le=50)]
 YEAR_10000 = 253402300800  # in epoch seconds: Python, and so boto3, knows no later year
 Timestamp = Annotated[float, Meta(ge=0, lt=YEAR_10000)]

@@ -11,7 +11,8 @@ import pytest
 from emulator import Delay, Fault, Rule, RuleError
 from emulator.scenario.calls import Call
 from emulator.scenario.clock import Clock
-from emulator.scenario.faults import Faults, Match
+from emulator.scenario.faults import Faults
+from emulator.scenario.rules import Match
 
 D, ID = "d" * 32, "a" * 32
 
