@@ -17,6 +17,7 @@ from .service.pagination import Listing
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
+    from werkzeug.routing import MapAdapter
 
     from .emulator import Emulator
 
@@ -86,8 +87,8 @@ def serialize_error(error: Exception) -> Response:
 class _App(Flask):
     """Flask routes the control API; all else is the service's.
 
-    Flask's routing goes by a decoded path, refuses some Host headers, redirects, and answers 405 and OPTIONS by itself,
-    none of which the service does.
+    Flask's routing goes by a decoded path, redirects, and answers 405 and OPTIONS by itself, none of which the service
+    does; and it refuses some Host headers, of which neither API may depend.
     """
 
     def __init__(self, emulator: Emulator) -> None:
@@ -96,6 +97,11 @@ class _App(Flask):
         self.url_map.merge_slashes = False
         self.register_blueprint(control.blueprint(emulator.account, emulator.control_token))
         self.register_error_handler(Exception, control.serialize_error)
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        if request is None:
+            return None
+        return self.url_map.bind("emulator", path_info=request.path, default_method=request.method)
 
     def dispatch_request(self) -> ResponseReturnValue:
         is_control = request.path.startswith(control.PREFIX)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
+import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
+from logging.handlers import QueueHandler
 from typing import Any
 
 import click
@@ -26,11 +29,23 @@ from .service.store import Baseline
 
 DEFAULT_PORT = 4580
 
+STOPPING = {signal.SIGINT, signal.SIGTERM}
+
+LOG_SECONDS = 1.0
+"""How long the end of the log may take to be written."""
+
 
 def setting(name: str, **attributes: Any) -> Callable[[Any], Any]:
     """Return an option that an environment variable sets as well."""
     variable = "HEALTHIMAGING_EMULATOR_" + name.removeprefix("--").replace("-", "_").upper()
     return click.option(name, envvar=variable, show_envvar=True, **attributes)
+
+
+class _Port(click.IntRange):
+    """Kubernetes sets our variable to ``tcp://10.0.0.1:4580`` beside a service that is called as we are."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return DEFAULT_PORT if str(value).startswith("tcp://") else super().convert(value, param, ctx)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,14 +57,14 @@ def main() -> None:
 
 @main.command()
 @setting("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@setting("--port", default=DEFAULT_PORT, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@setting("--port", default=DEFAULT_PORT, show_default=True, type=_Port(0, 65535), help="0 takes a free one.")
 @setting(
     "--seed",
     multiple=True,
     type=click.Path(),
     help="A file, or a folder of them; repeatable (with : in the variable).  [default: the demo]",
 )
-@setting("--faults", type=click.Path(), help="A file with a list of fault rules.")
+@setting("--faults", type=click.Path(readable=False), help="A file with a list of fault rules.")
 @setting(
     "--page-size",
     default=50,
@@ -76,21 +91,58 @@ def serve(host: str, port: int, seed: tuple[str, ...], faults: str | None, log_l
 
     Example: healthimaging-emulator serve --seed my-seed.json --port 0
     """
-    logging.getLogger("emulator").setLevel(log_level.upper())
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):  # as process 1 of a container, nobody else does
-        signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as process 1 of a container, nobody else would
     sources = seed or (str(seeds.fixture("demo")),)
-    emulator = Emulator(_load(sources, faults), **settings)
+    loaded = _load(sources, faults)
+    # From here on a signal waits for sigwait: handlers in Python can miss one that comes while another is handled.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    with background_log(log_level.upper()):
+        try:
+            server = Emulator(loaded, **settings).serve(host, port)
+        except OSError as error:
+            in_use = "the port is in use; choose another with --port"
+            reason = in_use if error.errno == errno.EADDRINUSE else error.strerror or error
+            raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        click.echo(_banner(server, sources, loaded.baseline))
+        signal.sigwait(STOPPING)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        server.stop()
+    sys.stdout.flush()
+    os._exit(0)  # a log that nobody reads would hold up the ordinary way out
+
+
+@contextmanager
+def background_log(level: str) -> Iterator[None]:
+    """Log on standard error from a thread of its own: a pipe that nobody reads holds up no request, but loses lines."""
+    lines: queue.Queue[logging.LogRecord | None] = queue.Queue(maxsize=10_000)
+    handler = _LossyHandler(lines)
+    writer = threading.Thread(target=_write, args=(lines,), daemon=True)
+    logger = logging.getLogger("emulator")
+    logger.setLevel(level)
+    logger.propagate = False
+    logger.addHandler(handler)
+    writer.start()
     try:
-        server = emulator.serve(host, port)
-    except OSError as error:
-        in_use = "the port is in use; choose another with --port"
-        reason = in_use if error.errno == errno.EADDRINUSE else error.strerror or error
-        raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None
-    with server:
-        click.echo(_banner(server, sources, emulator.seed.baseline))
-        stop.wait()
+        yield
+    finally:
+        logger.removeHandler(handler)
+        with suppress(queue.Full):
+            lines.put_nowait(None)
+        writer.join(LOG_SECONDS)
+
+
+class _LossyHandler(QueueHandler):
+    def enqueue(self, record: logging.LogRecord) -> None:
+        with suppress(queue.Full):
+            self.queue.put_nowait(record)
+
+
+def _write(lines: queue.Queue[logging.LogRecord | None]) -> None:
+    out = logging.StreamHandler(sys.stderr)
+    while line := lines.get():
+        out.handle(line)
 
 
 @main.group("seed")
@@ -99,7 +151,7 @@ def seed_() -> None:
 
 
 @seed_.command()
-@click.argument("sources", nargs=-1, required=True, type=click.Path())
+@click.argument("sources", nargs=-1, required=True, type=click.Path(readable=False))
 def check(sources: tuple[str, ...]) -> None:
     """Say whether files or folders are a seed: exit code 0, or 2 and what is wrong.
 
@@ -126,7 +178,11 @@ def generate_(datastore_id: str, image_set_id: str, output: Any, **numbers: Any)
         renamed["createdAt"] = float(renamed["createdAt"])
     image_set = {"imageSetId": image_set_id, "generate": renamed}
     seed = _load([{"datastores": [{"datastoreId": datastore_id, "imageSets": [image_set]}]}])
-    output.write(seeds.dump(seed.baseline))
+    try:
+        output.write(seeds.dump(seed.baseline))
+        output.flush()
+    except OSError as error:
+        raise click.ClickException(f"cannot write {output.name}: {error.strerror}") from None
 
 
 @seed_.command()

@@ -74,10 +74,10 @@ class Emulator:
         token_lifetime: float | None = None,
         control_token: str | None = None,
     ) -> None:
-        if not 1 <= page_size <= 50:
-            raise ValueError("page_size is from 1 to 50")
-        if not token_key:
-            raise ValueError("token_key is not empty")
+        if not isinstance(page_size, int) or not 1 <= page_size <= 50:
+            raise ValueError("page_size is a whole number from 1 to 50")
+        if not isinstance(token_key, str) or not token_key.encode("utf-8", "ignore"):
+            raise ValueError("token_key is a text that is not empty")
         if token_lifetime is not None and not token_lifetime > 0:
             raise ValueError("token_lifetime is a number of seconds above 0")
         self.seed = seed
@@ -151,5 +151,5 @@ class Emulator:
         return inprocess.client(self.app, **options)
 
     def serve(self, host: str = "127.0.0.1", port: int = 0) -> Server:
-        """Return a server, listening; a context manager that stops it. Raises ``OSError`` if it cannot listen."""
+        """Return a server, listening; a context manager that stops it. Raises what ``Server`` does."""
         return Server(self.app, host, port)

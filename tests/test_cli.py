@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from emulator.cli import main
+from emulator.cli import main, serve
 from emulator.reach.server import Server
 from emulator.scenario import seeds
 
@@ -134,6 +134,39 @@ def test_a_signal_stops_it_whatever_connections_are_open(number: signal.Signals)
         assert re.fullmatch(rf"POST {path()} 200 - [\d.]+ ms\n", process.stderr.read())
 
 
+def test_two_signals_at_once_stop_it() -> None:
+    for _ in range(5):
+        with serving() as (process, _):
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(HANG_SECONDS) in (0, 1, -signal.SIGINT)
+
+
+def test_a_signal_while_seeds_load_ends_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "seed.json")  # which nobody ever writes to
+    command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--seed", str(tmp_path / "seed.json")]
+    # The pipe opens when its reader does, so the seed is being read by then.
+    with subprocess.Popen(command) as process, (tmp_path / "seed.json").open("wb"):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(HANG_SECONDS) == 1
+
+
+def test_a_log_that_nobody_reads_holds_up_neither_requests_nor_the_end() -> None:
+    with serving() as (process, banner):
+        with Client(Address(banner)) as client:  # type: ignore[arg-type]
+            for _ in range(3000):  # at 100 bytes a line, far more than a pipe holds
+                client.send(request("GET", "/" + "x" * 80))
+                assert client.receive().status == 404
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(HANG_SECONDS) == 0
+
+
+def test_a_port_that_kubernetes_made_up_is_the_default() -> None:
+    option = next(option for option in serve.params if option.name == "port")
+    assert option.type.convert("tcp://10.0.0.1:80", None, None) == 4580
+    assert option.type.convert("81", None, None) == 81
+
+
 def test_the_log_can_be_silenced() -> None:
     with serving("--log-level", "warning") as (process, banner):
         ask(banner)
@@ -169,7 +202,16 @@ def test_a_bad_seed_is_one_line_and_exit_code_2(tmp_path: Path, command: tuple[s
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--page-size", "51"), ("--page-size", "0"), ("--port", "65536"), ("--token-lifetime", "0"), ("x",)]
+    "arguments",
+    [
+        ("--page-size", "51"),
+        ("--page-size", "0"),
+        ("--port", "65536"),
+        ("--token-lifetime", "0"),
+        ("--token-lifetime", "nan"),
+        ("--token-key", ""),
+        ("x",),
+    ],
 )
 def test_settings_out_of_range_are_refused(arguments: tuple[str, ...]) -> None:
     assert run("serve", *arguments).exit_code == 2
@@ -215,6 +257,12 @@ def test_seed_generate_writes_a_seed(tmp_path: Path, created_at: str) -> None:
 def test_seed_generate_refuses_what_no_seed_may_say(arguments: tuple[str, ...]) -> None:
     result = run("seed", "generate", *arguments)
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_one_line() -> None:
+    result = run("seed", "generate", "--versions", "2000", "--output", "/dev/full")
+    assert (result.exit_code, result.stderr) == (1, "Error: cannot write /dev/full: No space left on device\n")
 
 
 def test_seed_schema_is_json() -> None:

@@ -22,7 +22,15 @@ def newest(emulator: Emulator, account: str | None = None, image_set_id: str = S
 
 @pytest.mark.parametrize(
     "settings",
-    [{"page_size": 0}, {"page_size": 51}, {"token_lifetime": 0}, {"token_lifetime": float("nan")}, {"token_key": ""}],
+    [
+        {"page_size": 0},
+        {"page_size": 51},
+        {"token_lifetime": 0},
+        {"token_lifetime": float("nan")},
+        {"token_key": ""},
+        {"token_key": None},
+        {"page_size": 2.5},
+    ],
 )
 def test_settings_out_of_range(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"page_size|token_"):

@@ -166,13 +166,15 @@ def test_a_token_of_the_longest_length_reaches_the_operation(demo_server: Server
     assert_error(post(demo_server, target), 400, "ValidationException", "Invalid nextToken.")
 
 
-@pytest.mark.parametrize("edge", ["1", "50", "0050", "-0000000000000000007"])
+@pytest.mark.parametrize(
+    "edge", ["1", "50", "0050", "0" * 5000 + "9", "-0000000000000000007"], ids=lambda edge: edge[-4:]
+)
 def test_max_results_at_its_edges(demo_server: Server, edge: str) -> None:
     reply = post(demo_server, f"{path(FIFTY_ONE)}?maxResults={edge}")
     if edge.startswith("-"):
         assert_error(reply, 400, "ValidationException")
     else:
-        assert len(reply.json["imageSetPropertiesList"]) == int(edge)
+        assert len(reply.json["imageSetPropertiesList"]) == int(edge[-4:])
 
 
 # Not found.
@@ -337,7 +339,9 @@ def test_a_chunked_body_over_the_limit(demo_server: Server) -> None:
     assert reply.is_closed
 
 
+JAVA = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"  # of HttpURLConnection
 ACCEPTABLE = [
+    JAVA,
     "*/*",
     "application/*",
     "application/json",
@@ -346,7 +350,14 @@ ACCEPTABLE = [
     "APPLICATION/JSON",
     "application/json;q=0.5",
 ]
-NOT_ACCEPTABLE = ["application/hal+json", "text/html", "application/json;q=0", "nonsense", "text/*, image/png"]
+NOT_ACCEPTABLE = [
+    "application/hal+json",
+    "text/html",
+    "application/json;q=0",
+    "*/*; q=0.000",
+    "nonsense",
+    "text/*, image/png",
+]
 
 
 @pytest.mark.parametrize("accept", ACCEPTABLE)
@@ -398,6 +409,13 @@ UNREADABLE = {
     "HTTP/3": (505, LINE.replace(b"HTTP/1.1", b"HTTP/3.0") + b"\r\n"),
     "HTTP/0.9 by name": (505, b"GET / HTTP/0.9\r\n\r\n"),
 }
+
+
+@pytest.mark.parametrize("row", [row for row, (_, data) in UNREADABLE.items() if data.startswith(LINE)])
+def test_a_head_request_that_cannot_be_read(demo_server: Server, row: str) -> None:
+    status, data = UNREADABLE[row]
+    reply = exchange(demo_server, data.replace(b"POST", b"HEAD", 1))
+    assert (reply.status, reply.headers["x-amzn-errortype"]) == (status, "BadRequestException")
 
 
 @pytest.mark.parametrize("row", UNREADABLE)

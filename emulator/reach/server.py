@@ -34,6 +34,9 @@ MAX_HEAD = 64 * 1024
 REQUEST_SECONDS = 10.0
 """From the first byte of a request to its last. A connection on which nothing has begun may wait for ever."""
 
+SEND_SECONDS = 30.0
+"""How long a client may take to read its answer, beyond what the system buffers."""
+
 LINGER_SECONDS = 1.0
 """How long a refused client may go on sending: closing on unread bytes would reset the refusal away."""
 
@@ -47,10 +50,13 @@ access_log = logging.getLogger("emulator.access")
 class Server:
     """Serves a WSGI application from the moment it is made until ``stop``; a context manager that stops it.
 
-    ``port`` 0 takes a free one; ``url`` says which. Raises ``OSError`` if it cannot listen.
+    ``port`` 0 takes a free one; ``url`` says which. Raises ``OSError`` if it cannot listen,
+    ``ValueError`` for a port out of range.
     """
 
     def __init__(self, app: WSGIApplication, host: str = "127.0.0.1", port: int = 0) -> None:
+        if not 0 <= port <= 65535:
+            raise ValueError("a port is from 0 to 65535")
         self.app = app
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=1024)
@@ -73,8 +79,10 @@ class Server:
 
         That takes two seconds at most.
         """
-        self._wake.close()
+        with suppress(OSError):  # it was stopped before
+            self._wake.shutdown(socket.SHUT_RDWR)  # closing alone does not wake, where a forked process has it open too
         self._thread.join()
+        self._wake.close()
         with self._changed:
             self.is_stopping = True
             for connection in self._connections:
@@ -116,6 +124,8 @@ class Server:
                     selector.unregister(self._listener)
                     selector.select(0.1)
                     selector.register(self._listener, selectors.EVENT_READ)
+            with suppress(OSError):  # closing alone goes on listening in a forked process; macOS refuses, needlessly
+                self._listener.shutdown(socket.SHUT_RDWR)
 
     def _open(self, client: socket.socket) -> None:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -141,11 +151,13 @@ class _Connection:
         self._deadline: float | None = None
 
     def run(self) -> None:
-        with suppress(OSError):  # the client has gone, or was too slow, or the server stops
-            while self._exchange():
-                self._http.start_next_cycle()
-                self._deadline = None
-        self.close()
+        try:
+            with suppress(OSError):  # the client has gone, or was too slow, or the server stops
+                while self._exchange():
+                    self._http.start_next_cycle()
+                    self._deadline = None
+        finally:
+            self.close()
 
     def abort(self) -> None:
         """Wake the connection's thread, whatever it waits for."""
@@ -153,6 +165,8 @@ class _Connection:
             self._client.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        if self.link.effect != "reset":  # closing alone says nothing where a forked process has the socket too
+            self.abort()
         self._client.close()
         self._server.end(self)
 
@@ -179,7 +193,7 @@ class _Connection:
             if not self._server.begin_answer(self):
                 return False
             answer = call(self._server.app, environment)
-        self._send(answer)
+        self._send(answer, is_head=method == "HEAD")
         self.is_answering = False
         self._log(method, target, answer, time.perf_counter() - begun)
         if answer.link.effect:
@@ -192,11 +206,13 @@ class _Connection:
 
     def _next_event(self) -> Any:
         while (event := self._http.next_event()) is h11.NEED_DATA:
-            if self._deadline is None and self._http.trailing_data[0]:
+            if self._deadline is None and self._http.trailing_data[0]:  # of a request sent behind the last one
                 self._deadline = time.monotonic() + REQUEST_SECONDS
             if self._http.they_are_waiting_for_100_continue:
                 self._client.sendall(self._http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
-            self._http.receive_data(self._receive())
+            received = self._receive()
+            self._deadline = self._deadline or time.monotonic() + REQUEST_SECONDS
+            self._http.receive_data(received)
         return event
 
     def _receive(self) -> bytes:
@@ -240,7 +256,7 @@ class _Connection:
         response = protocol.serialize_error(BadRequestException(f"Bad request: {reason}.", status=status))
         return Answer(response.status_code, list(response.headers), response.get_data(), Link())
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: Answer, *, is_head: bool) -> None:
         """Write head and body at once: in two writes, Nagle's algorithm and delayed ACKs cost 40 ms.
 
         Or do to the connection what a fault rule wants; the caller closes it.
@@ -257,10 +273,10 @@ class _Connection:
             headers.append(("Connection", "close"))
         reason = responses.get(answer.status, "")
         events: list[h11.Event] = [h11.Response(status_code=answer.status, headers=headers, reason=reason)]
-        if answer.body:
+        if answer.body and not is_head:
             events.append(h11.Data(data=answer.body))
         events.append(h11.EndOfMessage())
-        self._client.settimeout(None)
+        self._client.settimeout(SEND_SECONDS)
         data = b"".join(self._http.send(event) or b"" for event in events)
         self._client.sendall(data[: len(data) - (len(answer.body) + 1) // 2] if effect == "cut" else data)
 

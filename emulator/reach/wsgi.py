@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -26,7 +27,7 @@ def environ(
     method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes, *, host: str, port: int
 ) -> dict[str, Any]:
     """Build the environment of a request (PEP 3333), its target kept as it came in ``RAW_URI``."""
-    path, _, query = target.partition("?")
+    path, _, query = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", "", target).partition("?")
     made: dict[str, Any] = {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
@@ -46,6 +47,8 @@ def environ(
         "emulator.link": Link(),
     }
     for name, value in headers:
+        if "_" in name:  # it would pass for another header
+            continue
         key = "HTTP_" + name.upper().replace("-", "_")
         made[key] = f"{made[key]},{value}" if key in made else value
     made["CONTENT_LENGTH"] = made.pop("HTTP_CONTENT_LENGTH", str(len(body)))

@@ -14,17 +14,13 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from flask import Blueprint, Response, request
-from msgspec import Meta, Struct, field, structs
+from msgspec import Meta, Struct, structs
 from werkzeug.exceptions import HTTPException
 
 from ..service.errors import ResourceNotFoundException
 from ..service.shapes import (
     ImageSetExternalVersionId,
     ImageSetProperties,
-    ImageSetState,
-    ImageSetWorkflowStatus,
-    Message,
-    Overrides,
 )
 from ..service.store import AlreadyExists
 from . import openapi, seeds
@@ -34,7 +30,7 @@ from .documents import SeedError, decode
 from .faults import RuleStatus
 from .openapi import Endpoint
 from .rules import Rule, RuleError
-from .seeds import SeedDocument, Time
+from .seeds import SeedDocument, Time, VersionMembers
 
 PREFIX = "/_emulator/"
 
@@ -91,18 +87,10 @@ class ClockChange(_Body, frozen=True):
     run: Literal[True] | None = None
 
 
-class Version(_Body, frozen=True, kw_only=True):
+class Version(VersionMembers, frozen=True, kw_only=True):
     """A version to append, or to put in the place of one, now or in ``after`` seconds of the account's clock."""
 
     version_id: ImageSetExternalVersionId | None = None
-    image_set_state: ImageSetState
-    image_set_workflow_status: ImageSetWorkflowStatus | None = field(default=None, name="ImageSetWorkflowStatus")
-    created_at: Time | None = None
-    updated_at: Time | None = None
-    deleted_at: Time | None = None
-    message: Message | None = None
-    overrides: Overrides | None = None
-    is_primary: bool | None = None
     after: Annotated[float, Meta(ge=0)] = 0.0
 
     def members(self) -> dict[str, Any]:

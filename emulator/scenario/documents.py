@@ -19,6 +19,10 @@ _CHECKED_FOR_EQUAL_KEYS = 1024 * 1024
 """Bytes up to which JSON is searched for keys given twice, which doubles the time; larger seeds are machine-made."""
 
 
+_SUFFIXES = (".json", ".yaml", ".yml")
+_DEEPEST = 100
+
+
 class SeedError(ValueError):
     """A seed that cannot be served: where it comes from, the path inside it, and the rule that it breaks."""
 
@@ -36,7 +40,7 @@ def documents(sources: Iterable[str | Path | Mapping[str, Any]]) -> Iterator[tup
         if isinstance(source, Mapping):
             yield "document", partial(_named, "document", msgspec.convert, source)
             continue
-        for path in _files(Path(source)):
+        for path in _files(source):
             try:
                 content = path.read_bytes()
             except OSError as error:
@@ -45,14 +49,20 @@ def documents(sources: Iterable[str | Path | Mapping[str, Any]]) -> Iterator[tup
             yield str(path), partial(_named, str(path), _read_yaml if is_yaml else _read_json, content)
 
 
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        if path.exists() and path.suffix not in (".json", ".yaml", ".yml"):
-            raise SeedError("a seed's name ends in .json, .yaml or .yml", source=str(path))
-        return [path]
-    found = sorted(each for each in path.iterdir() if each.suffix in (".json", ".yaml", ".yml"))
+def _files(source: str | Path) -> list[Path]:
+    path = Path(source)
+    try:
+        if not source:
+            raise SeedError("a path is not empty")
+        if path.is_dir():
+            found = sorted(each for each in path.iterdir() if each.suffix in _SUFFIXES)
+        else:
+            path.stat()
+            found = [path] if path.suffix in _SUFFIXES else []
+    except (OSError, ValueError) as error:
+        raise SeedError(getattr(error, "strerror", None) or str(error), source=str(path)) from None
     if not found:
-        raise SeedError("the folder holds no .json, .yaml or .yml file", source=str(path))
+        raise SeedError("a seed's name ends in .json, .yaml or .yml, and none does here", source=str(path))
     return found
 
 
@@ -68,6 +78,10 @@ def _named(source: str, read: Callable[[Any, Any], Any], content: Any, type: Any
         raise SeedError(error.rule, error.path, source) from None
     except msgspec.DecodeError as error:  # msgspec.ValidationError is one
         raise SeedError(*explain(error), source) from None
+    except UnicodeError:
+        raise SeedError("the text is not UTF-8", "$", source) from None
+    except RecursionError:
+        raise SeedError("the document is nested too deeply", "$", source) from None
 
 
 def explain(error: msgspec.DecodeError) -> tuple[str, str]:
@@ -114,10 +128,15 @@ def _read_yaml(content: bytes, type: Any) -> Any:
 
     class Loader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]  # whose scalars stay strings
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            _refuse_equal_keys([(str(key.value), None) for key, _ in node.value])
+            _refuse_equal_keys([(key.value, None) for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
             return super().construct_mapping(node, deep)  # type: ignore[no-any-return]
 
     try:
+        depth = 0
+        for event in yaml.parse(content, Loader):  # the parser in C would crash on some thousand levels
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                raise RecursionError
         return msgspec.convert(yaml.load(content, Loader), type, strict=False)
     except yaml.YAMLError as error:
         raise SeedError(" ".join(str(error).split()), "$") from None

@@ -62,11 +62,9 @@ class Generate(_Document, frozen=True, kw_only=True):
     created_at: Time = generate.DEFAULT_CREATED_AT
 
 
-class SeedVersion(_Document, frozen=True, kw_only=True, gc=False):
-    """``ImageSetProperties`` as people write them: without the id that stands above them, times also in ISO 8601."""
+class VersionMembers(_Document, frozen=True, kw_only=True, gc=False):
+    """``ImageSetProperties`` as people write them, apart from the ids: times also in ISO 8601."""
 
-    image_set_id: ImageSetId | None = None
-    version_id: ImageSetExternalVersionId
     image_set_state: ImageSetState
     image_set_workflow_status: ImageSetWorkflowStatus | None = field(default=None, name="ImageSetWorkflowStatus")
     created_at: Time | None = None
@@ -75,6 +73,13 @@ class SeedVersion(_Document, frozen=True, kw_only=True, gc=False):
     message: Message | None = None
     overrides: Overrides | None = None
     is_primary: bool | None = None
+
+
+class SeedVersion(VersionMembers, frozen=True, kw_only=True, gc=False):
+    """A version of a seed; the id of its image set, which stands above it, may be left out."""
+
+    image_set_id: ImageSetId | None = None
+    version_id: ImageSetExternalVersionId
 
 
 class SeedImageSet(_Document, frozen=True, kw_only=True):

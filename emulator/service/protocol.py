@@ -78,8 +78,18 @@ def check_limits(request: Request) -> None:
     """Raise ``RequestEntityTooLargeException`` or ``NotAcceptableException``; a body's content does not matter."""
     if (request.content_length or 0) > MAX_BODY:
         raise RequestEntityTooLargeException(f"Request body is larger than {MAX_BODY} bytes.")
-    if request.accept_mimetypes and not request.accept_mimetypes["application/json"]:
+    if not _accepts_json(request.headers.get("Accept", "")):
         raise NotAcceptableException
+
+
+def _accepts_json(accept: str) -> bool:
+    """Whether no header is there, or one of its ranges takes JSON; Werkzeug drops what Java's old client sends."""
+    for part in accept.split(","):
+        media_range, *parameters = (each.strip().lower() for each in part.split(";"))
+        is_refused = any(re.fullmatch(r"q\s*=\s*0?(\.0*)?", parameter) for parameter in parameters)
+        if media_range in ("", "*", "*/*", "application/*", "application/json") and not is_refused:
+            return True
+    return False
 
 
 class Credential(NamedTuple):
@@ -113,7 +123,8 @@ def _scalar(member: inspect.Field, text: str) -> str | int:
     if not any(isinstance(each, inspect.IntType) for each in types):
         return text
     # int() alone would take " 5", "5_0" and other scripts' digits, and raises on more than 4,300 of them.
-    if re.fullmatch(r"-?0*[0-9]{1,10}", text, re.ASCII) and -(2**31) <= (number := int(text)) < 2**31:
+    found = re.fullmatch(r"(-?)0*([0-9]{1,10})", text, re.ASCII)
+    if found and -(2**31) <= (number := int(found[1] + found[2])) < 2**31:
         return number
     raise SerializationException(f"Value '{text}' at '{member.encode_name}' can not be converted to an Integer")
 

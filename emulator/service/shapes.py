@@ -92,10 +92,9 @@ def timestamp(time: float | datetime) -> float:
         if time.tzinfo is None:
             raise ValueError("a time needs an offset from UTC")
         time = time.timestamp()
-    seconds = round(time, 3)
-    if not 0 <= seconds < YEAR_10000:
+    if not 0 <= time < YEAR_10000 - 0.0005:  # which rounds up
         raise ValueError("a time must lie in the years 1970 to 9999, in epoch seconds")
-    return seconds
+    return round(float(time), 3) + 0.0  # and no -0.0
 
 
 @functools.cache

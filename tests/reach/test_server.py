@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import socket
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -119,8 +121,10 @@ def test_head_has_no_body_and_keeps_the_connection(server: Server) -> None:
             assert client.receive(is_head=True).status == status
 
 
-def test_health(server: Server) -> None:
-    reply = exchange(server, request("GET", "/_emulator/health"))
+@pytest.mark.parametrize("target", ["/_emulator/health", "http://a..b/_emulator/health"])
+@pytest.mark.parametrize("host", ["x", "a..b", "", "["])
+def test_health(server: Server, target: str, host: str) -> None:
+    reply = exchange(server, request("GET", target).replace(b"runtime-127.0.0.1:4580", host.encode()))
     assert (reply.status, reply.json) == (200, {"status": "ready"})
 
 
@@ -141,6 +145,14 @@ def test_a_request_that_takes_too_long_is_dropped(server: Server, monkeypatch: p
         assert client.is_closed()
         silent.send(request("GET", "/"))
         assert silent.receive().status == 404
+
+
+@pytest.mark.parametrize("sent", [b"", b"a"])
+def test_a_body_that_takes_too_long_is_dropped(server: Server, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+    monkeypatch.setattr(server_module, "REQUEST_SECONDS", 0.05)
+    with Client(server) as client:
+        client.send(request("POST", path()).replace(b"Length: 0", b"Length: 5") + sent)
+        assert client.is_closed()
 
 
 def test_time_between_two_requests_is_not_counted(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,6 +254,37 @@ def test_stopping_waits_for_an_answer_no_longer_than_it_says(monkeypatch: pytest
         server.stop()
         assert client.is_closed()
     gate.open.set()
+
+
+def test_stopping_where_a_forked_process_has_the_sockets_too() -> None:
+    program = r"""
+import os, signal, socket
+from emulator import Emulator
+server = Emulator.from_seed().serve()
+client = socket.create_connection((server.host, server.port))
+client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+client.recv(65536)
+child = os.fork()
+if child == 0:
+    signal.pause()
+client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+while client.recv(65536):
+    pass
+server.stop()
+try:
+    socket.create_connection((server.host, server.port))
+except ConnectionRefusedError:
+    print("stopped")
+os.kill(child, signal.SIGKILL)
+"""
+    finished = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=False,
+    )
+    assert finished.stdout == "stopped\n", finished.stderr
 
 
 def test_stopping_twice_is_no_error(server: Server) -> None:

@@ -212,6 +212,7 @@ REFUSED = [
     (version(createdAt="yesterday"), f"{VERSIONS}[0].createdAt", "write it as 2023-03-28T18:12:06.436Z"),
     (version(createdAt="2024-01-01T00:00:00"), f"{VERSIONS}[0].createdAt", "timezone"),
     (version(createdAt="1969-12-31T23:59:59Z"), f"{VERSIONS}[0].createdAt", "1970 to 9999"),
+    (version(createdAt=-0.0004), f"{VERSIONS}[0].createdAt", "1970 to 9999"),
     (version(deletedAt=-1), f"{VERSIONS}[0].deletedAt", "1970 to 9999"),
     (version(updatedAt=253402300799.9996), f"{VERSIONS}[0].updatedAt", "1970 to 9999"),
     (version(createdAt=True), f"{VERSIONS}[0].createdAt", "got `bool`"),
@@ -238,6 +239,10 @@ def test_a_bad_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: An
         ("seed.yaml", b"datastores: [", "flow"),
         ("seed.yaml", b"datastores: &a [*a]", "recursive"),
         ("seed.yaml", b"? [a]\n: b", "hashable"),
+        ("seed.yaml", b"[" * 400, "nested too deeply"),
+        ("seed.yaml", b"[" * 100_000, "nested too deeply"),
+        ("seed.json", b'{"datastores": [{"datastoreId": "caf\xe9"}]}', "not UTF-8"),
+        ("seed.json", b"[" * 100_000, "Expected `object`"),
         ("seed.yaml", b"", "Expected `object`, got `null`"),
         ("seed.yaml", b"\x00", "not allowed"),
         ("seed.yaml", b"!!python/object/apply:os.abort []", "Expected `object`"),
@@ -265,8 +270,18 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert refusal(tmp_path / "none.json").rule == "No such file or directory"
 
 
+@pytest.mark.parametrize("name", ["", "a" * 300 + ".json", "a\0.json", "none", "none/a.json"])
+def test_a_path_that_cannot_be(name: str) -> None:
+    assert refusal(name).rule
+
+
+def test_an_alias_bomb(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)), "? *a11\n: x"]
+    refusal(write(tmp_path, "seed.yaml", "\n".join(lines).encode()))
+
+
 def test_a_folder_without_a_seed(tmp_path: Path) -> None:
-    assert "holds no .json" in refusal(tmp_path).rule
+    assert "none does here" in refusal(tmp_path).rule
 
 
 def test_the_same_image_set_in_two_files(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_add_of_an_image_set_that_is_there(store: Store) -> None:
         ({"message": "a" * 2049}, "length <= 2048"),
         ({"version_id": "x"}, "matching regex"),
         ({"version_id": "1" * 19}, "length <= 18"),
-        ({"created_at": -0.001}, "1970 to 9999"),
+        ({"created_at": -0.0001}, "1970 to 9999"),
         ({"updated_at": 253402300799.9999}, "1970 to 9999"),
         ({"deleted_at": float("nan")}, "1970 to 9999"),
         ({"created_at": datetime(2024, 1, 1)}, "offset from UTC"),
