@@ -70,9 +70,8 @@ def answer(emulator: Emulator, request: Request) -> Response:
         response = serialize_error(error)
     if attempt.faults:
         response.headers["x-emulator-fault"] = ",".join(attempt.faults)
-    is_answered = link.effect in (None, "cut")
-    code = response.headers.get("x-amzn-ErrorType")
-    account.calls.end(call, attempt, *((response.status_code, code) if is_answered else (None, None)))
+    answered = (response.status_code, response.headers.get("x-amzn-ErrorType"))
+    account.calls.end(call, attempt, *(answered if link.is_answered else (None, None)))
     return response
 
 
@@ -94,7 +93,6 @@ class _App(Flask):
     def __init__(self, emulator: Emulator) -> None:
         super().__init__("emulator", static_folder=None)
         self._emulator = emulator
-        self.url_map.merge_slashes = False
         self.register_blueprint(control.blueprint(emulator.account, emulator.control_token))
         self.register_error_handler(Exception, control.serialize_error)
 

@@ -56,7 +56,7 @@ def shell(server: Server) -> Callable[[str], str]:
     def run(command: str) -> str:
         aws = program("aws-cli")
         finished = subprocess.run(
-            ["bash", "-ec", EXPORT + command.replace("4580", str(server.port)).replace(".venv/bin/", "")],
+            ["bash", "-ec", EXPORT + re.sub(r"(?m)^\.venv/bin/", "", command.replace("4580", str(server.port)))],
             env={
                 "PATH": f"{aws.folder}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}",
                 "HOME": str(aws.folder),

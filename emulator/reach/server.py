@@ -266,7 +266,7 @@ class _Connection:
             answer.link.hold()
         if effect == "reset":  # closing without lingering sends RST
             self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        if effect not in (None, "cut"):
+        if not answer.link.is_answered:
             return
         headers = [*answer.headers, ("Date", formatdate(usegmt=True))]
         if self._http.their_state is not h11.DONE or self._server.is_stopping:
@@ -283,7 +283,7 @@ class _Connection:
     def _log(self, method: str, target: str, answer: Answer, seconds: float) -> None:
         headers = dict(answer.headers)
         status, code = str(answer.status), headers.get("x-amzn-ErrorType", "-")
-        if answer.link.effect not in (None, "cut"):
+        if not answer.link.is_answered:
             status, code = "-", str(answer.link.effect)
         fault = f" {headers['x-emulator-fault']}" if "x-emulator-fault" in headers else ""
         level = logging.DEBUG if target == control.PREFIX + "health" else logging.INFO

@@ -82,9 +82,9 @@ class ClockState(_Body, frozen=True):
 class ClockChange(_Body, frozen=True):
     """One of three: stand still at a time (or where the clock is), move on by seconds, or run on."""
 
-    freeze: Time | Literal[True] | None = None
+    freeze: Time | bool | None = None
     advance: float | None = None
-    run: Literal[True] | None = None
+    run: bool | None = None
 
 
 class Version(VersionMembers, frozen=True, kw_only=True):
@@ -227,8 +227,8 @@ def get_clock(account: Account, _: None) -> ClockState:
 def set_clock(account: Account, body: ClockChange) -> ClockState:
     """Stop the account's clock, move it on, or let it run."""
     given = [name for name in ("freeze", "advance", "run") if getattr(body, name) is not None]
-    if len(given) != 1:
-        raise Refusal(400, "give one of freeze, advance and run", "$")
+    if len(given) != 1 or body.freeze is False or body.run is False:
+        raise Refusal(400, "give one of freeze, advance and run, which is not false", "$")
     if body.advance is not None:
         account.clock.advance(body.advance)
     elif body.run:
@@ -279,15 +279,16 @@ ENDPOINTS = (
 def blueprint(accounts: Callable[[str], Account], token: str | None) -> Blueprint:
     """Make Flask's routes to what changes an account; ``token`` is asked for if there is one."""
     made = Blueprint("control", __name__, url_prefix=PREFIX.rstrip("/"))
+    options: dict[str, Any] = {"provide_automatic_options": False, "merge_slashes": False}
     for endpoint in ENDPOINTS:
         made.add_url_rule(
             re.sub(r"\{(\w+?)\}", lambda found: f"<{_snake(found[1])}>", endpoint.path),
             endpoint=endpoint.handler.__name__,
             view_func=partial(_answer, endpoint, accounts, token),
             methods=[endpoint.method],
-            provide_automatic_options=False,
+            **options,
         )
-    made.add_url_rule("/openapi.json", view_func=describe, provide_automatic_options=False)
+    made.add_url_rule("/openapi.json", view_func=describe, **options)
     return made
 
 

@@ -26,10 +26,15 @@ class Link:
         self.effect: ConnectionEffect | None = None
         self.hold: Callable[[], None]
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether the client gets an answer, or half of one."""
+        return self.effect in (None, "cut")
+
     def break_off(self, effect: ConnectionEffect, hold: Callable[[], None]) -> None:
         """Hand an effect to the server. Raises ``NoAnswer``, unless half of the answer is wanted."""
         if not self._is_served:
             raise RuntimeError("only the emulator's own server, or its client in process, can break a connection")
         self.effect, self.hold = effect, hold
-        if effect != "cut":
+        if not self.is_answered:
             raise NoAnswer

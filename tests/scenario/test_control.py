@@ -229,7 +229,7 @@ def test_a_loop_waits_for_updating_to_become_updated(emulator: Emulator, ask: As
     updated = {"imageSetState": "ACTIVE", "ImageSetWorkflowStatus": "UPDATED", "after": 30}
     assert ask("PUT", VERSIONS + "/5", updated) is None
     polls = 0
-    while newest(emulator)["ImageSetWorkflowStatus"] == "UPDATING":
+    while newest(emulator)["ImageSetWorkflowStatus"] == "UPDATING" and polls < 10:
         polls += 1
         ask("PUT", "/clock", {"advance": 10})
     assert polls == 3
@@ -289,12 +289,14 @@ def test_the_clock(ask: Ask) -> None:
     assert ask("PUT", "/clock", {"run": True})["isFrozen"] is False
     assert 1704067260 <= ask("GET", "/clock")["now"] < 1704070000
     assert ask("PUT", "/clock", {"freeze": True})["isFrozen"] is True
+    assert ask("PUT", "/clock", {"freeze": 0}) == {"now": 0.0, "isFrozen": True}
 
 
 @pytest.mark.parametrize(
     "body",
     [
         {},
+        {"freeze": False},
         {"advance": -1},
         {"advance": 1e300},
         {"freeze": "x"},
