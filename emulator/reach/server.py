@@ -23,6 +23,7 @@ from ..scenario import control
 from ..scenario.link import Link
 from ..service import protocol
 from ..service.errors import BadRequestException
+from . import environment
 from .wsgi import Answer, call, environ
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ class Server:
         """Where a client on this machine finds the server."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables under which a child process's SDK finds the server; see ``environment.variables``."""
+        return environment.variables(self.url)
 
     def stop(self) -> None:
         """Stop at once when idle, whatever connections are open; end delays and stalls, finish answers under way.
@@ -188,11 +194,11 @@ class _Connection:
         else:
             kept = [(name, value) for name, value in headers if name not in ("content-length", "transfer-encoding")]
             kept.append(("content-length", str(length)))
-            environment = environ(method, target, kept, body, host=self._server.host, port=self._server.port)
-            self.link = environment["emulator.link"]
+            request_environ = environ(method, target, kept, body, host=self._server.host, port=self._server.port)
+            self.link = request_environ["emulator.link"]
             if not self._server.begin_answer(self):
                 return False
-            answer = call(self._server.app, environment)
+            answer = call(self._server.app, request_environ)
         self._send(answer, is_head=method == "HEAD")
         self.is_answering = False
         self._log(method, target, answer, time.perf_counter() - begun)

@@ -53,7 +53,7 @@ def test_an_endpoint_with_a_user_part_from_the_environment(the: Clients, demo_se
 
 @pytest.mark.parametrize("name", ["boto3", "aws-cli", "aiobotocore"])
 def test_the_prefix_switched_off_by_the_environment(the: Clients, demo_server: Server, name: str) -> None:
-    assert lists_the_sample(the(name), None, environment.variables(demo_server.url))
+    assert lists_the_sample(the(name), None, demo_server.environment)
 
 
 @pytest.mark.parametrize("name", PYTHON)

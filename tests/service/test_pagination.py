@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -59,6 +61,33 @@ def test_a_version_added_between_two_pages_neither_repeats_nor_skips_one() -> No
     first, token = listing().cut(HISTORY[:100], None)
     second, _ = listing(token).cut(HISTORY, None)
     assert numbers(first + second) == list(range(100, 0, -1))
+
+
+@pytest.mark.parametrize("below", [51, 500_000, 1_000_000])
+def test_a_page_costs_the_same_at_any_depth(below: int) -> None:
+    looked_at = []
+
+    class Version:
+        def __init__(self, number: int) -> None:
+            self._number = number
+
+        @property
+        def number(self) -> int:
+            looked_at.append(self._number)
+            return self._number
+
+    class Endless(Sequence[Version]):
+        def __len__(self) -> int:
+            return 1_000_000
+
+        def __getitem__(self, index: Any) -> Any:
+            if isinstance(index, slice):
+                return [Version(number + 1) for number in range(*index.indices(len(self)))]
+            return Version(index + 1)
+
+    entries, _ = listing(TOKENS.seal(SCOPE, Position(below, 2), 0)).cut(Endless(), None)  # type: ignore[arg-type]
+    assert len(entries) == 50
+    assert len(looked_at) <= 22
 
 
 def test_the_same_position_gives_the_same_token_in_every_run() -> None:
