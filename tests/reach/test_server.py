@@ -232,6 +232,11 @@ def test_stopping_finishes_an_answer_under_way() -> None:
     gate = Gate()
     server = Server(gate)
     with Client(server) as client, Client(server) as idle:
+        gate.open.set()
+        idle.send(request("POST", path()))  # so that it is accepted
+        idle.receive()
+        gate.open.clear()
+        gate.entered.clear()
         client.send(request("POST", path()))
         gate.entered.wait(HANG_SECONDS)
         stopper = threading.Thread(target=server.stop)
