@@ -78,6 +78,8 @@ class Emulator:
             raise ValueError("page_size is a whole number from 1 to 50")
         if not isinstance(token_key, str) or not token_key.encode("utf-8", "ignore"):
             raise ValueError("token_key is a text that is not empty")
+        if control_token == "":
+            raise ValueError("control_token is not empty")
         if token_lifetime is not None and not token_lifetime > 0:
             raise ValueError("token_lifetime is a number of seconds above 0")
         self.seed = seed

@@ -28,12 +28,13 @@ def newest(emulator: Emulator, account: str | None = None, image_set_id: str = S
         {"token_lifetime": 0},
         {"token_lifetime": float("nan")},
         {"token_key": ""},
+        {"control_token": ""},
         {"token_key": None},
         {"page_size": 2.5},
     ],
 )
 def test_settings_out_of_range(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"page_size|token_"):
+    with pytest.raises(ValueError, match=r"page_size|token"):
         Emulator.from_seed({}, **settings)
 
 

@@ -34,7 +34,7 @@ class Clock:
         """Whether time stands still, here or because a test has replaced ``time.time``, as freezegun does."""
         return self._stands_at is not None or time.time.__module__ != "time"
 
-    def freeze(self, at: float | datetime | None = None) -> None:
+    def freeze(self, at: float | datetime | str | None = None) -> None:
         """Stand still, at a time or where the clock is. Raises ``ValueError`` for a time out of range."""
         with self._lock:
             self._stands_at = self._now() if at is None else timestamp(at)

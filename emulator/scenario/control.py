@@ -27,9 +27,9 @@ from . import openapi, seeds
 from .account import DEFAULT_ACCOUNT, Account, Part
 from .calls import Call
 from .documents import SeedError, decode
-from .faults import RuleStatus
+from .faults import RuleError, RuleStatus
 from .openapi import Endpoint
-from .rules import Rule, RuleError
+from .rules import Rule
 from .seeds import SeedDocument, Time, VersionMembers
 
 PREFIX = "/_emulator/"
@@ -171,9 +171,6 @@ def remove_fault(account: Account, _: None, id: str) -> None:
 def list_calls(account: Account, _: None) -> CallList:
     """Return the journal."""
     given = request.args.to_dict()
-    unknown = sorted(given.keys() - set(CALL_FILTERS))
-    if unknown:
-        raise Refusal(400, f"calls are not filtered by {unknown[0]}", unknown[0])
     attempts = given.get("attempts")
     if attempts is not None and not re.fullmatch("[0-9]{1,9}", attempts, re.ASCII):
         raise Refusal(400, "attempts is a number", "attempts")
@@ -302,7 +299,10 @@ def _answer(endpoint: Endpoint, accounts: Callable[[str], Account], token: str |
     id = request.headers.get("x-emulator-account", DEFAULT_ACCOUNT)
     if not re.fullmatch("[0-9]{12}", id, re.ASCII):
         raise Refusal(400, "an account has 12 digits", "x-emulator-account")
-    body = None if endpoint.body is None else decode(request.get_data() or b"{}", endpoint.body)
+    for name in request.args.keys() - endpoint.query.keys():
+        raise Refusal(400, f"there is no parameter {name} here", name)
+    content = request.get_data() or (b"{}" if endpoint.body is Reset else b"")
+    body = None if endpoint.body is None else decode(content, endpoint.body)
     result = endpoint.handler(accounts(id), body, **labels)
     return Response(status=204) if result is None else _json(result)
 

@@ -12,12 +12,22 @@ from typing import Any, get_args
 import msgspec
 
 from ..service.shapes import ImageSetState, ImageSetWorkflowStatus
+from .rules import BodyEffect, ConnectionEffect, PageEffect
 
 Reader = Callable[[Any], Any]
 
 _CHECKED_FOR_EQUAL_KEYS = 1024 * 1024
 """Bytes up to which JSON is searched for keys given twice, which doubles the time; larger seeds are machine-made."""
 
+
+_WORDS = {
+    "imageSetState": ImageSetState,
+    "ImageSetWorkflowStatus": ImageSetWorkflowStatus,
+    "page": PageEffect,
+    "body": BodyEffect,
+    "connection": ConnectionEffect,
+}
+"""Where a document uses a word out of a few, by the member's name."""
 
 _SUFFIXES = (".json", ".yaml", ".yml")
 _DEEPEST = 100
@@ -62,7 +72,7 @@ def _files(source: str | Path) -> list[Path]:
     except (OSError, ValueError) as error:
         raise SeedError(getattr(error, "strerror", None) or str(error), source=str(path)) from None
     if not found:
-        raise SeedError("a seed's name ends in .json, .yaml or .yml, and none does here", source=str(path))
+        raise SeedError("a file's name ends in .json, .yaml or .yml, and none does here", source=str(path))
     return found
 
 
@@ -102,8 +112,7 @@ def _hint(rule: str, path: str) -> str:
     if "RFC3339" in rule:
         return ": write it as 2023-03-28T18:12:06.436Z, or in epoch seconds"
     if rule.startswith("Invalid enum value"):
-        words = {"imageSetState": ImageSetState, "ImageSetWorkflowStatus": ImageSetWorkflowStatus}
-        known = get_args(words.get(path.rpartition(".")[2]))
+        known = get_args(_WORDS.get(path.rpartition(".")[2]))
         return f": it is one of {', '.join(known)}" if known else ""
     return ""
 

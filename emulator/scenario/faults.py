@@ -8,11 +8,45 @@ from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import NamedTuple
 
+import msgspec
 from msgspec import structs
 
+from ..service.operations import OPERATIONS
 from .calls import Call
 from .clock import Clock
-from .rules import NO_RULE, RateEffect, Rule, RuleError, checked
+from .documents import explain
+from .rules import NO_RULE, RateEffect, Rule
+
+
+class RuleError(ValueError):
+    """A rule that cannot be added: the mistake, and the path to it inside the rule or the list of rules."""
+
+    def __init__(self, message: str, path: str, *, is_conflict: bool = False) -> None:
+        self.message, self.path, self.is_conflict = message, path, is_conflict
+        super().__init__(f"{path}: {message}")
+
+
+def _checked(rule: Rule, path: str) -> Rule:
+    """Return a rule that keeps its types' constraints, which msgspec checks only where it converts, and all others."""
+    try:
+        rule = msgspec.convert(msgspec.to_builtins(rule), Rule)
+    except msgspec.ValidationError as error:
+        mistake, inside = explain(error)
+        raise RuleError(mistake, path + inside.removeprefix("$")) from None
+    if len(rule.effects) > 1:
+        raise RuleError(f"a rule has one effect, not {' and '.join(rule.effects)}", f"{path}.{rule.effects[1]}")
+    if not rule.effects and rule.delay is None:
+        raise RuleError("a rule has an effect, or a delay", path)
+    if rule.seconds is not None and rule.connection != "stall":
+        raise RuleError("seconds belong to a stall", f"{path}.seconds")
+    operations = [each for each in OPERATIONS if rule.match.operation in (None, each.name)]
+    if not operations:
+        raise RuleError(f"no operation is called {rule.match.operation}", f"{path}.match.operation")
+    if rule.error is not None and rule.error.status is None:
+        modelled = {error.__name__ for operation in operations for error in operation.errors}
+        if rule.error.code not in modelled:
+            raise RuleError(f"{rule.error.code} is not one of the operation's, so it needs a status", f"{path}.error")
+    return rule
 
 
 class RuleStatus(Rule, frozen=True, kw_only=True):
@@ -187,7 +221,7 @@ class Faults:
         """Return the present rules and behind them the new ones, each under an id."""
         armed = dict(present)
         for index, given in enumerate(rules):
-            rule = checked(given, path := f"$[{index}]")
+            rule = _checked(given, path := f"$[{index}]")
             free = next(id for number in itertools.count(len(armed) + 1) if (id := f"fault-{number}") not in armed)
             id = rule.id or free
             if id in armed:

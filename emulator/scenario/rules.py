@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
-from ..service.operations import OPERATIONS
 from ..service.shapes import DatastoreId, ImageSetId, matching
-from .documents import explain
 
 PageEffect = Literal["repeat-token", "cycle", "empty-page", "drop-token", "duplicate-item", "skip-item", "stale-token"]
 BodyEffect = Literal[
@@ -99,14 +96,6 @@ class Rule(_Part, frozen=True, kw_only=True):
 NO_RULE = Rule()
 
 
-class RuleError(ValueError):
-    """A rule that cannot be added: the mistake, and the path to it inside the rule or the list of rules."""
-
-    def __init__(self, message: str, path: str, *, is_conflict: bool = False) -> None:
-        self.message, self.path, self.is_conflict = message, path, is_conflict
-        super().__init__(f"{path}: {message}")
-
-
 class Fault:
     """Makes rules. Further keywords are those of ``Rule`` and ``Match``: ``Fault.body("empty", page=2, times=1)``."""
 
@@ -154,26 +143,3 @@ def _rule(when: dict[str, Any], **effect: Any) -> Rule:
     if "page_effect" in effect:  # ``page`` alone is the page that is matched
         effect["page"] = effect.pop("page_effect")
     return Rule(match=match, **rest, **effect)
-
-
-def checked(rule: Rule, path: str) -> Rule:
-    """Return a rule that keeps its types' constraints, which msgspec checks only where it converts, and all others."""
-    try:
-        rule = msgspec.convert(msgspec.to_builtins(rule), Rule)
-    except msgspec.ValidationError as error:
-        mistake, inside = explain(error)
-        raise RuleError(mistake, path + inside.removeprefix("$")) from None
-    if len(rule.effects) > 1:
-        raise RuleError(f"a rule has one effect, not {' and '.join(rule.effects)}", f"{path}.{rule.effects[1]}")
-    if not rule.effects and rule.delay is None:
-        raise RuleError("a rule has an effect, or a delay", path)
-    if rule.seconds is not None and rule.connection != "stall":
-        raise RuleError("seconds belong to a stall", f"{path}.seconds")
-    operations = [each for each in OPERATIONS if rule.match.operation in (None, each.name)]
-    if not operations:
-        raise RuleError(f"no operation is called {rule.match.operation}", f"{path}.match.operation")
-    if rule.error is not None and rule.error.status is None:
-        modelled = {error.__name__ for operation in operations for error in operation.errors}
-        if rule.error.code not in modelled:
-            raise RuleError(f"{rule.error.code} is not one of the operation's, so it needs a status", f"{path}.error")
-    return rule

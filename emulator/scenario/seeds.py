@@ -27,8 +27,8 @@ from ..service.store import Baseline, History
 from . import generate
 from .clock import Clock
 from .documents import SeedError, documents
-from .faults import Faults
-from .rules import Rule, RuleError
+from .faults import Faults, RuleError
+from .rules import Rule
 
 log = logging.getLogger("emulator.seeds")
 

@@ -11,7 +11,7 @@ import functools
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, field, inspect
+from msgspec import Meta, Struct, convert, field, inspect
 
 
 def matching(pattern: str, **limits: Any) -> Meta:
@@ -83,11 +83,13 @@ class ImageSetProperties(Struct, frozen=True, kw_only=True, rename="camel", omit
         return int(self.version_id)
 
 
-def timestamp(time: float | datetime) -> float:
-    """Return epoch seconds as the wire has them, to the millisecond.
+def timestamp(time: float | datetime | str) -> float:
+    """Return epoch seconds as the wire has them, to the millisecond; a text is in RFC 3339.
 
     Raises ``ValueError`` for a time without an offset, or outside the years 1970 to 9999.
     """
+    if isinstance(time, str):
+        time = convert(time, datetime)
     if isinstance(time, datetime):
         if time.tzinfo is None:
             raise ValueError("a time needs an offset from UTC")

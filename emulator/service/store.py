@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ import msgspec
 
 from .errors import ResourceNotFoundException
 from .shapes import DatastoreId, ImageSetProperties, timestamp
+
+log = logging.getLogger("emulator")
 
 History = tuple[ImageSetProperties, ...]
 """All versions of one image set, oldest first; replaced whole, so that a reader needs no lock."""
@@ -133,12 +136,20 @@ class Store:
         with self._lock:
             self._settle()
             due = timestamp(self._now() + after)
-            changed = change.make(self._history(change.datastore_id, change.image_set_id), due)
+            changed = change.make(self._expected(change, due), due)
             if after > 0:  # it can be made, and will be
                 heapq.heappush(self._pending, (due, next(self._scheduled), change))
                 return None
             self._changes.setdefault(change.datastore_id, {})[change.image_set_id] = changed
             return changed
+
+    def _expected(self, change: Change, due: float) -> History:
+        """Return the history that a change will meet: with what is to come before it."""
+        history = self._history(change.datastore_id, change.image_set_id)
+        for before, _, each in sorted(self._pending):
+            if before <= due and (each.datastore_id, each.image_set_id) == (change.datastore_id, change.image_set_id):
+                history = each.make(history, before)
+        return history
 
     def _settle(self) -> None:
         """Make the changes that are due."""
@@ -148,7 +159,11 @@ class Store:
             now = self._now()
             while self._pending and self._pending[0][0] <= now:
                 due, _, change = heapq.heappop(self._pending)
-                changed = change.make(self._history(change.datastore_id, change.image_set_id), due)
+                try:
+                    changed = change.make(self._history(change.datastore_id, change.image_set_id), due)
+                except LookupError as error:  # another change has come between
+                    log.warning("a change that was due could not be made: %s", error)
+                    continue
                 self._changes.setdefault(change.datastore_id, {})[change.image_set_id] = changed
 
 

@@ -21,6 +21,10 @@ def test_it_stands_where_it_is_put() -> None:
     clock = Clock()
     clock.freeze(datetime(2024, 1, 1, tzinfo=timezone.utc))
     assert (clock.now(), clock.now(), clock.is_frozen) == (1704067200.0, 1704067200.0, True)
+    clock.freeze("2024-01-01T01:00:00+01:00")
+    assert clock.now() == 1704067200.0
+    with pytest.raises(ValueError, match="RFC3339"):
+        clock.freeze("yesterday")
     clock.freeze(5.00049)
     assert clock.now() == 5.0
 

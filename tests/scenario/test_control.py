@@ -108,10 +108,10 @@ def test_the_rule_of_the_design(ask: Ask) -> None:
         (THROTTLE | {"times": 0}, "$.times", ">= 1"),
         ({"error": {"code": "Nonsense"}}, "$.error", "needs a status"),
         ([{"error": {"code": "Nonsense"}}], "$[0].error", "needs a status"),
-        ({"page": "explode"}, "$.page", "Invalid enum value 'explode'"),
+        ({"page": "explode"}, "$.page", "Invalid enum value 'explode': it is one of repeat-token, cycle, empty-page"),
         ({"match": {"page": [0]}, **THROTTLE}, "$.match.page[0]", ">= 1"),
         (b"{", "$", "truncated"),
-        (b"", "$", "has an effect, or a delay"),
+        (b"", "$", "truncated"),
         (b'{"times": 1, "times": 2}', "$", "'times' stands twice"),
         (b"null", "$", "Expected"),
         (b'"x"', "$", "Expected"),
@@ -375,12 +375,45 @@ def test_post_adds_all_or_nothing(emulator: Emulator, ask: Ask) -> None:
         ({"faults": [{}]}, "$.faults[0]"),
         ({"x": 1}, "$"),
         (b"nonsense", "$"),
+        (b"", "$"),
     ],
 )
 def test_a_mistaken_seed(emulator: Emulator, ask: Ask, method: str, body: Any, path: str) -> None:
     status, error = ask(method, "/seed", body)
     assert (status, error["path"]) == (400, path)
     assert newest(emulator)["versionId"] == "4"
+
+
+@pytest.mark.parametrize("target", ["/health?x", "/faults?x=1", VERSIONS + "?after=30", "/calls?attempt=3"])
+def test_a_parameter_that_nobody_reads(ask: Ask, target: str) -> None:
+    status, error = ask("POST" if "after" in target else "GET", target, {"imageSetState": "ACTIVE"})
+    assert (status, error["code"]) == (400, "BadRequest")
+    assert error["message"] == f"there is no parameter {error['path']} here"
+
+
+def test_changes_to_come_can_build_on_each_other(emulator: Emulator, ask: Ask) -> None:
+    ask("PUT", "/clock", {"freeze": 1000000})
+    ask("POST", VERSIONS, {"imageSetState": "LOCKED", "ImageSetWorkflowStatus": "UPDATING", "after": 5})
+    updated = {"imageSetState": "ACTIVE", "ImageSetWorkflowStatus": "UPDATED"}
+    assert ask("PUT", VERSIONS + "/5", updated | {"after": 4})[0] == 404
+    assert ask("PUT", VERSIONS + "/5", updated | {"after": 30}) is None
+    seen = []
+    for _ in range(4):
+        seen.append(newest(emulator)["ImageSetWorkflowStatus"] + newest(emulator)["versionId"])
+        ask("PUT", "/clock", {"advance": 10})
+    assert seen == ["UPDATED4", "UPDATING5", "UPDATING5", "UPDATED5"]
+
+
+def test_a_change_to_come_that_another_one_made_impossible(
+    emulator: Emulator, ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask("PUT", "/clock", {"freeze": 1000000})
+    ask("POST", VERSIONS, {"imageSetState": "LOCKED", "after": 5})
+    ask("PUT", VERSIONS + "/5", {"imageSetState": "ACTIVE", "after": 30})
+    ask("POST", VERSIONS, {"imageSetState": "ACTIVE", "versionId": "9"})
+    ask("PUT", "/clock", {"advance": 60})
+    assert newest(emulator)["versionId"] == "10"
+    assert "a change that was due could not be made" in caplog.text
 
 
 def test_reset_in_parts(emulator: Emulator, ask: Ask) -> None:
