@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import TYPE_CHECKING
 
 from flask import Flask, Request, Response, request
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
     from werkzeug.routing import MapAdapter
 
     from .emulator import Emulator
+
+MAX_HEADER = 4096
+"""Characters of the header that names the rules that fired."""
 
 log = logging.getLogger("emulator")
 
@@ -49,13 +51,15 @@ def answer(emulator: Emulator, request: Request) -> Response:
 
         firing = account.faults.fire(call, attempt.number)
         attempt.faults, attempt.delay, rule = firing.ids, firing.delay, firing.rule
-        account.faults.hold(firing, firing.delay, link.wake)
+        account.faults.hold_up(firing, link)
         if rule.error:
             raise effects.error(rule.error, operation, credential._asdict() | labels)
         if rule.rate:
             raise ThrottlingException
+        if rule.connection == "stall":
+            account.faults.stall(firing, link)
         if rule.connection:
-            link.break_off(rule.connection, partial(account.faults.hold, firing, rule.stall_seconds, link.wake))
+            link.break_off(rule.connection)
 
         validation.validate(input)
         output = operation.handler(input, account.store, listing)
@@ -69,7 +73,7 @@ def answer(emulator: Emulator, request: Request) -> Response:
     except Exception as error:
         response = serialize_error(error)
     if attempt.faults:
-        response.headers["x-emulator-fault"] = ",".join(attempt.faults)
+        response.headers["x-emulator-fault"] = ",".join(attempt.faults)[:MAX_HEADER]
     answered = (response.status_code, response.headers.get("x-amzn-ErrorType"))
     account.calls.end(call, attempt, *(answered if link.is_answered else (None, None)))
     return response

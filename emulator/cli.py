@@ -179,7 +179,7 @@ def generate_(datastore_id: str, image_set_id: str, output: Any, **numbers: Any)
     image_set = {"imageSetId": image_set_id, "generate": renamed}
     seed = _load([{"datastores": [{"datastoreId": datastore_id, "imageSets": [image_set]}]}])
     try:
-        output.write(seeds.dump(seed.baseline))
+        output.write(msgspec.json.format(seeds.dump(seed.baseline), indent=2) + b"\n")
         output.flush()
     except OSError as error:
         raise click.ClickException(f"cannot write {output.name}: {error.strerror}") from None

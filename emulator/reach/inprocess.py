@@ -11,6 +11,7 @@ import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
+from ..scenario.link import Link
 from .wsgi import call, environ
 
 if TYPE_CHECKING:
@@ -28,15 +29,15 @@ def client(app: WSGIApplication, **options: Any) -> BaseClient:
         target = url.path + (f"?{url.query}" if url.query else "")
         headers = [(name, _text(value)) for name, value in request.headers.items()]
         body = request.body or b""
-        environment = environ(request.method, target, headers, body, host=url.hostname or "", port=url.port or 80)
-        status, answered, content, link = call(app, environment)
+        link, host, port = Link(is_patient=False), url.hostname or "", url.port or 80
+        wsgi_environ = environ(request.method, target, headers, body, host=host, port=port, link=link)
+        answered = call(app, wsgi_environ)
         if link.effect in ("reset", "close"):
             raise ConnectionClosedError(endpoint_url=request.url, request=request)
         if link.effect == "stall":
             raise ReadTimeoutError(endpoint_url=request.url)
-        if link.effect == "cut":
-            content = content[: len(content) // 2]
-        return AWSResponse(request.url, status, dict(answered), _Raw(content))
+        content = answered.body[: len(answered.body) // 2] if link.effect == "cut" else answered.body
+        return AWSResponse(request.url, answered.status, dict(answered.headers), _Raw(content))
 
     made.meta.events.register("before-send.medical-imaging", answer)
     return made

@@ -24,7 +24,7 @@ from ..scenario.link import Link
 from ..service import protocol
 from ..service.errors import BadRequestException
 from . import environment
-from .wsgi import Answer, call, environ
+from .wsgi import Answer, call, environ, split
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -93,7 +93,7 @@ class Server:
             self.is_stopping = True
             for connection in self._connections:
                 if connection.is_answering:
-                    connection.link.wake.set()
+                    connection.link.stop()
                 else:
                     connection.abort()
             self._changed.wait_for(lambda: not self._connections, STOP_SECONDS)
@@ -194,8 +194,9 @@ class _Connection:
         else:
             kept = [(name, value) for name, value in headers if name not in ("content-length", "transfer-encoding")]
             kept.append(("content-length", str(length)))
-            request_environ = environ(method, target, kept, body, host=self._server.host, port=self._server.port)
-            self.link = request_environ["emulator.link"]
+            self.link = Link()
+            host, port = self._server.host, self._server.port
+            request_environ = environ(method, target, kept, body, host=host, port=port, link=self.link)
             if not self._server.begin_answer(self):
                 return False
             answer = call(self._server.app, request_environ)
@@ -235,7 +236,7 @@ class _Connection:
         if "transfer-encoding" in headers and "content-length" in headers:
             raise h11.RemoteProtocolError("Content-Length and Transfer-Encoding exclude each other")
         length = int(headers.get("content-length", 0))
-        limit = control.MAX_BODY if target.startswith(control.PREFIX) else protocol.MAX_BODY
+        limit = control.MAX_BODY if split(target)[0].startswith(control.PREFIX) else protocol.MAX_BODY
         body = bytearray()
         while max(length, len(body)) <= limit:
             event = self._next_event()
@@ -268,8 +269,6 @@ class _Connection:
         Or do to the connection what a fault rule wants; the caller closes it.
         """
         effect = answer.link.effect
-        if effect == "stall":
-            answer.link.hold()
         if effect == "reset":  # closing without lingering sends RST
             self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         if not answer.link.is_answered:
@@ -292,7 +291,7 @@ class _Connection:
         if not answer.link.is_answered:
             status, code = "-", str(answer.link.effect)
         fault = f" {headers['x-emulator-fault']}" if "x-emulator-fault" in headers else ""
-        level = logging.DEBUG if target == control.PREFIX + "health" else logging.INFO
+        level = logging.DEBUG if split(target)[0] == control.PREFIX + "health" else logging.INFO
         access_log.log(level, "%s %.500s %s %s %.1f ms%s", method, target, status, code, seconds * 1000, fault)
 
     def _linger(self) -> None:

@@ -23,15 +23,21 @@ class Answer(NamedTuple):
     link: Link
 
 
+def split(target: str) -> tuple[str, str]:
+    """Return a request target's path, decoded as WSGI wants it, and its query; also of one in absolute form."""
+    path, _, query = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", "", target).partition("?")
+    return unquote_to_bytes(path).decode("latin-1"), query
+
+
 def environ(
-    method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes, *, host: str, port: int
+    method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes, *, host: str, port: int, link: Link
 ) -> dict[str, Any]:
     """Build the environment of a request (PEP 3333), its target kept as it came in ``RAW_URI``."""
-    path, _, query = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", "", target).partition("?")
+    path, query = split(target)
     made: dict[str, Any] = {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "PATH_INFO": path,
         "QUERY_STRING": query,
         "RAW_URI": target,
         "SERVER_NAME": host,
@@ -44,7 +50,7 @@ def environ(
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
-        "emulator.link": Link(),
+        "emulator.link": link,
     }
     for name, value in headers:
         if "_" in name:  # it would pass for another header

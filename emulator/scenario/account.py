@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from typing import Literal, get_args
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Literal
 
 from ..service.store import Store
 from . import seeds
@@ -28,40 +29,36 @@ class Account:
         self.calls = Calls(self.clock)
         self._lock = threading.Lock()
 
-    def reset(self, only: Iterable[Part] = get_args(Part)) -> None:
+    def reset(self, only: Collection[Part] | None = None) -> None:
         """Go back to the seed, or to the last one put, whatever its size; or do so in some parts only."""
-        parts = {
-            "clock": self.clock.reset,
+        parts: dict[Part, Callable[[], None]] = {
+            "clock": self.clock.reset,  # first: rules are armed by it
             "changes": self.store.reset,
             "faults": self.faults.reset,
             "calls": self.calls.clear,
         }
         with self._lock:
-            for part in parts.keys() & set(only):
-                parts[part]()
+            for part, reset in parts.items():
+                if only is None or part in only:
+                    reset()
 
     def put(self, seed: seeds.Seed) -> None:
         """Begin again with another seed; a later reset returns to it."""
         with self._lock:
+            self.clock.reset()
             self.store.reset(seed.baseline)
             self.faults.reset(seed.faults)
             self.calls.clear()
-            self.clock.reset()
 
     def add(self, seed: seeds.Seed) -> None:
         """Add a seed's image sets and rules to the changes, all or none.
 
-        Raises ``ValueError`` for an image set or a rule that is there already.
+        Raises ``AlreadyExists`` or ``RuleError`` for what is there already.
         """
         with self._lock:
-            added = self.faults.add(*seed.faults)
-            try:
-                self.store.merge(seed.baseline)
-            except ValueError:
-                for id in added:
-                    self.faults.remove(id)
-                raise
+            self.faults.add(*seed.faults, once=partial(self.store.merge, seed.baseline))
 
     def seed(self) -> bytes:
         """Return what the account sees as a seed, in JSON."""
-        return seeds.dump(self.store.histories(), self.faults.rules())
+        with self._lock:
+            return seeds.dump(self.store.histories(), self.faults.rules())

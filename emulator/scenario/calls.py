@@ -16,6 +16,9 @@ from .clock import Clock
 NO_ANSWER = "NoAnswer"
 SUCCESS = "Success"
 
+MAX_ATTEMPTS = 100
+"""Of a call, the last so many are kept."""
+
 
 class Attempt(Struct, rename="camel", kw_only=True):
     """One request; ``number`` is the SDK's own count, from 1. ``time`` is in epoch seconds by the account's clock.
@@ -68,9 +71,8 @@ class Calls(Sequence[Call]):
     def clear(self) -> None:
         """Forget all calls, and how many were dropped."""
         with self._lock:
-            self._calls: OrderedDict[str, Call] = OrderedDict()
-            self._ended_at: dict[str, float] = {}
-            self._count = 0
+            self._calls: OrderedDict[object, Call] = OrderedDict()
+            self._ended_at: dict[object, float] = {}
             self.dropped = 0
 
     def begin(self, method: str, path: str, headers: Headers) -> tuple[Call, Attempt]:
@@ -79,22 +81,22 @@ class Calls(Sequence[Call]):
         counted = re.search(r"attempt=([0-9]{1,9})", headers.get("amz-sdk-request", ""))
         mode = re.search(r"cfg/retry-mode#(\w+)", headers.get("User-Agent", ""))
         with self._lock:
-            self._count += 1
-            key = invocation_id or f"#{self._count}"
+            key = (invocation_id, method, path) if invocation_id else object()
             call = self._calls.get(key)
             number = int(counted[1]) if counted else len(call.attempts) + 1 if call else 1
-            attempt = Attempt(number=number, time=self._clock.now(), faults=[])
+            attempt = Attempt(number=number, time=self._clock.now())
             if call is None:
                 call = self._calls[key] = Call(
-                    invocation_id=invocation_id, method=method, path=path, retry_mode=mode and mode[1], attempts=[]
+                    invocation_id=invocation_id, method=method, path=path, retry_mode=mode and mode[1]
                 )
                 if len(self._calls) > self._limit:
                     oldest, _ = self._calls.popitem(last=False)
                     self._ended_at.pop(oldest, None)
                     self.dropped += 1
             elif key in self._ended_at:
-                attempt.pause = round(attempt.time - self._ended_at[key], 3)
+                attempt.pause = max(0.0, round(attempt.time - self._ended_at[key], 3))
             call.attempts.append(attempt)
+            del call.attempts[:-MAX_ATTEMPTS]
             return call, attempt
 
     def end(self, call: Call, attempt: Attempt, status: int | None, code: str | None) -> None:
@@ -102,8 +104,9 @@ class Calls(Sequence[Call]):
         with self._lock:
             attempt.status, attempt.code = status, code
             call.outcome = code or (SUCCESS if status else NO_ANSWER)
-            if call.invocation_id in self._calls:
-                self._ended_at[str(call.invocation_id)] = self._clock.now()
+            key = (call.invocation_id, call.method, call.path)
+            if key in self._calls:
+                self._ended_at[key] = self._clock.now()
 
     def filter(
         self, *, image_set_id: str | None = None, code: str | None = None, attempts: int | None = None

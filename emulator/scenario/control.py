@@ -130,10 +130,7 @@ def get_health(_: Account, __: None) -> Health:
 
 def reset(account: Account, body: Reset) -> None:
     """Go back to the seed, or to the last one put."""
-    if body.only is None:
-        account.reset()
-    else:
-        account.reset(body.only)
+    account.reset(body.only)
 
 
 def list_faults(account: Account, _: None) -> RuleList:
@@ -146,7 +143,7 @@ def add_faults(account: Account, body: Rule | list[Rule]) -> RuleList:
     rules = body if isinstance(body, list) else [body]
     _check_connections(rules, "$[{}].connection")
     try:
-        return RuleList([account.faults[id] for id in account.faults.add(*rules)])
+        return RuleList(account.faults.add(*rules))
     except RuleError as error:
         if not isinstance(body, list):
             error.path = error.path.replace("$[0]", "$", 1)
@@ -199,7 +196,11 @@ def put_seed(account: Account, body: SeedDocument) -> None:
 
 def add_seed(account: Account, body: SeedDocument) -> None:
     """Add image sets and rules to the account's changes, all or none."""
-    account.add(_seed(body))
+    try:
+        account.add(_seed(body))
+    except RuleError as error:
+        error.path = error.path.replace("$", "$.faults", 1)
+        raise
 
 
 def append_version(account: Account, body: Version, datastore_id: str, image_set_id: str) -> ImageSetProperties | None:
@@ -237,7 +238,7 @@ def set_clock(account: Account, body: ClockChange) -> ClockState:
 
 def _seed(document: SeedDocument) -> seeds.Seed:
     _check_connections(document.faults, "$.faults[{}].connection")
-    return seeds.build([("", document)])
+    return seeds.build([("body", document)])
 
 
 def _check_connections(rules: list[Rule], path: str) -> None:
@@ -252,7 +253,7 @@ CALL_FILTERS = {"imageSetId": "string", "code": "string", "attempts": "integer"}
 
 ENDPOINTS = (
     Endpoint("GET", "/health", get_health, result=Health),
-    Endpoint("POST", "/reset", reset, body=Reset),
+    Endpoint("POST", "/reset", reset, body=Reset, is_body_required=False),
     Endpoint("GET", "/faults", list_faults, result=RuleList),
     Endpoint("POST", "/faults", add_faults, body=Rule | list[Rule], result=RuleList),
     Endpoint("DELETE", "/faults", clear_faults),
@@ -301,7 +302,9 @@ def _answer(endpoint: Endpoint, accounts: Callable[[str], Account], token: str |
         raise Refusal(400, "an account has 12 digits", "x-emulator-account")
     for name in request.args.keys() - endpoint.query.keys():
         raise Refusal(400, f"there is no parameter {name} here", name)
-    content = request.get_data() or (b"{}" if endpoint.body is Reset else b"")
+    if (request.content_length or 0) > MAX_BODY:
+        raise Refusal(400, f"a body has at most {MAX_BODY} bytes")
+    content = request.get_data() or (b"" if endpoint.is_body_required else b"{}")
     body = None if endpoint.body is None else decode(content, endpoint.body)
     result = endpoint.handler(accounts(id), body, **labels)
     return Response(status=204) if result is None else _json(result)
@@ -309,7 +312,7 @@ def _answer(endpoint: Endpoint, accounts: Callable[[str], Account], token: str |
 
 def _check_token(token: str | None) -> None:
     given = request.headers.get("x-emulator-token", "")
-    if token is not None and not hmac.compare_digest(given.encode(), token.encode()):
+    if token is not None and not hmac.compare_digest(given.encode("latin-1"), token.encode()):
         raise Refusal(403, "the header x-emulator-token does not hold the control token")
 
 

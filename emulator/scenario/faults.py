@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from ..service.operations import OPERATIONS
 from .calls import Call
 from .clock import Clock
 from .documents import explain
+from .link import Link
 from .rules import NO_RULE, RateEffect, Rule
 
 
@@ -39,6 +40,8 @@ def _checked(rule: Rule, path: str) -> Rule:
         raise RuleError("a rule has an effect, or a delay", path)
     if rule.seconds is not None and rule.connection != "stall":
         raise RuleError("seconds belong to a stall", f"{path}.seconds")
+    if rule.error is not None and rule.error.message is not None and not _is_text(rule.error.message):
+        raise RuleError("a message is Unicode text", f"{path}.error.message")
     operations = [each for each in OPERATIONS if rule.match.operation in (None, each.name)]
     if not operations:
         raise RuleError(f"no operation is called {rule.match.operation}", f"{path}.match.operation")
@@ -47,6 +50,10 @@ def _checked(rule: Rule, path: str) -> Rule:
         if rule.error.code not in modelled:
             raise RuleError(f"{rule.error.code} is not one of the operation's, so it needs a status", f"{path}.error")
     return rule
+
+
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 class RuleStatus(Rule, frozen=True, kw_only=True):
@@ -109,7 +116,7 @@ class Armed:
 
     def _is_empty(self, rate: RateEffect, now: float) -> bool:
         refill = max(0.0, round(now - self._filled_at, 3)) * rate.per_second
-        self._level, self._filled_at = min(float(rate.burst), self._level + refill), now
+        self._level, self._filled_at = min(float(rate.burst), self._level + refill), max(self._filled_at, now)
         if self._level < 1 - 1e-9:  # 0.04 s at 25 a second are a whole token, whatever the floats say
             return True
         self._level -= 1
@@ -125,14 +132,18 @@ def _is_among(number: int | None, wanted: int | list[int] | None) -> bool:
 
 
 class Firing(NamedTuple):
-    """What fires for a request: its delay in seconds, and the rules, of which the last may have an effect."""
+    """What fires for a request: rules, of which the last may have an effect, and the delay of each in seconds."""
 
     rules: tuple[Armed, ...] = ()
-    delay: float = 0.0
+    delays: tuple[float, ...] = ()
 
     @property
     def ids(self) -> list[str]:
         return [str(armed.rule.id) for armed in self.rules]
+
+    @property
+    def delay(self) -> float:
+        return round(sum(self.delays), 6)
 
     @property
     def rule(self) -> Rule:
@@ -161,12 +172,16 @@ class Faults:
         with self._lock:
             return [armed.rule for armed in self._armed.values()]
 
-    def add(self, *rules: Rule) -> list[str]:
-        """Arm rules behind those that there are, all or none; return their ids. Raises ``RuleError``."""
+    def add(self, *rules: Rule, once: Callable[[], None] = lambda: None) -> list[RuleStatus]:
+        """Arm rules behind those that there are, all or none, and return them with their ids. Raises ``RuleError``.
+
+        ``once`` is called when the rules are found good; if it raises, none is armed.
+        """
         with self._lock:
-            before = len(self._armed)
-            self._armed = self._arm(rules, self._armed)
-            return list(self._armed)[before:]
+            armed = self._arm(rules, self._armed)
+            once()
+            before, self._armed = len(self._armed), armed
+            return [each.status for each in list(armed.values())[before:]]
 
     def remove(self, id: str) -> None:
         """Disarm a rule, and end the stalls and delays that it causes. Raises ``KeyError``."""
@@ -203,30 +218,40 @@ class Faults:
                     fired.append(armed)
                     if armed.rule.effects:
                         break
-            return Firing(tuple(fired), round(sum(armed.delay() for armed in fired), 6))
+            return Firing(tuple(fired), tuple(armed.delay() for armed in fired))
 
-    def hold(self, firing: Firing, seconds: float, wake: threading.Event) -> None:
-        """Wait, unless time stands still; ``wake``, or the removal of a rule that fired, ends it."""
+    def hold_up(self, firing: Firing, link: Link) -> None:
+        """Wait as long as the rules that fired want."""
+        for armed, seconds in zip(firing.rules, firing.delays, strict=True):
+            self._hold(armed, seconds, link)
+
+    def stall(self, firing: Firing, link: Link) -> None:
+        """Wait as long as the last rule that fired wants its connection to stall."""
+        if link.is_patient:
+            self._hold(firing.rules[-1], firing.rule.stall_seconds, link)
+
+    def _hold(self, armed: Armed, seconds: float, link: Link) -> None:
+        """Wait, unless time stands still, until the rule is removed or the server stops."""
+        end = threading.Event()
         with self._lock:
-            if seconds <= 0 or self._clock.is_frozen or any(armed.is_removed for armed in firing.rules):
+            if seconds <= 0 or self._clock.is_frozen or armed.is_removed:
                 return
-            for armed in firing.rules:
-                armed.waiting.add(wake)
-        wake.wait(seconds)
+            armed.waiting.add(end)
+        link.wait(end, seconds)
         with self._lock:
-            for armed in firing.rules:
-                armed.waiting.discard(wake)
+            armed.waiting.discard(end)
 
     def _arm(self, rules: Sequence[Rule], present: Mapping[str, Armed]) -> dict[str, Armed]:
         """Return the present rules and behind them the new ones, each under an id."""
         armed = dict(present)
+        taken = {*present, *(rule.id for rule in rules)}
         for index, given in enumerate(rules):
             rule = _checked(given, path := f"$[{index}]")
-            free = next(id for number in itertools.count(len(armed) + 1) if (id := f"fault-{number}") not in armed)
-            id = rule.id or free
+            id = rule.id or next(id for n in itertools.count(len(armed) + 1) if (id := f"fault-{n}") not in taken)
             if id in armed:
                 raise RuleError(f"there is a rule {id} already", f"{path}.id", is_conflict=True)
             armed[id] = Armed(structs.replace(rule, id=id), self._clock.now())
+            taken.add(id)
         return armed
 
     @staticmethod

@@ -20,6 +20,7 @@ class Endpoint(NamedTuple):
     body: Any = None
     result: Any = None
     query: Mapping[str, str] = {}
+    is_body_required: bool = True
 
 
 def document(endpoints: Sequence[Endpoint], prefix: str, refusal: type) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def _described(endpoint: Endpoint, content: Callable[[Any], dict[str, Any]], ref
         "summary": (endpoint.handler.__doc__ or "").splitlines()[0],
         "parameters": parameters,
         "responses": answers,
-    } | ({"requestBody": content(endpoint.body)} if endpoint.body else {})
+    } | ({"requestBody": {"required": endpoint.is_body_required} | content(endpoint.body)} if endpoint.body else {})
 
 
 def _parameter(name: str, where: str, type: str = "string") -> dict[str, Any]:

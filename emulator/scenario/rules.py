@@ -73,7 +73,7 @@ class Rule(_Part, frozen=True, kw_only=True):
     times: Count | None = None
     probability: Annotated[float, Meta(ge=0, le=1)] = 1.0
     seed: int = 0
-    expires_after: Annotated[float, Meta(gt=0)] | None = None
+    expires_after: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     delay: Delay | None = None
     error: ErrorEffect | None = None
     rate: RateEffect | None = None

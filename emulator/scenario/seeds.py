@@ -121,26 +121,30 @@ def load(*sources: str | Path | Mapping[str, Any], faults: str | Path | None = N
     if faults is None:
         return seed
     ((name, read),) = documents([faults])
-    return seed._replace(faults=_armed(Faults(Clock(), seed.faults), name, read(list[Rule]), "$"))
+    rules = read(list[Rule])
+    _check(Faults(Clock(), seed.faults), name, rules, "$")
+    return seed._replace(faults=(*seed.faults, *rules))
 
 
 def build(named: Iterable[tuple[str, SeedDocument]]) -> Seed:
     """Merge documents, each under the name of where it comes from. Raises ``SeedError``."""
     baseline: dict[str, dict[str, History]] = {}
     origins: dict[tuple[str, str], str] = {}
+    rules: list[Rule] = []
     faults = Faults(Clock())
     for name, document in named:
         _merge(name, document, baseline, origins)
-        _armed(faults, name, document.faults, "$.faults")
-    return Seed(baseline, tuple(faults.rules()))
+        _check(faults, name, document.faults, "$.faults")
+        rules += document.faults
+    return Seed(baseline, tuple(rules))
 
 
-def _armed(faults: Faults, source: str, rules: list[Rule], path: str) -> tuple[Rule, ...]:
+def _check(faults: Faults, source: str, rules: list[Rule], path: str) -> None:
+    """Try whether rules could be armed. Raises ``SeedError``."""
     try:
         faults.add(*rules)
     except RuleError as error:
         raise SeedError(error.message, error.path.replace("$", path, 1), source) from None
-    return tuple(faults.rules())
 
 
 def fixture(name: str) -> Path:
@@ -164,7 +168,7 @@ def dump(histories: Baseline, faults: Sequence[Rule] = ()) -> bytes:
         for datastore_id, image_sets in histories.items()
     ]
     document = {"datastores": datastores} | ({"faults": faults} if faults else {})
-    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    return msgspec.json.encode(document)
 
 
 def _merge(

@@ -161,7 +161,7 @@ class Store:
                 due, _, change = heapq.heappop(self._pending)
                 try:
                     changed = change.make(self._history(change.datastore_id, change.image_set_id), due)
-                except LookupError as error:  # another change has come between
+                except (LookupError, ValueError) as error:  # another change has come between
                     log.warning("a change that was due could not be made: %s", error)
                     continue
                 self._changes.setdefault(change.datastore_id, {})[change.image_set_id] = changed

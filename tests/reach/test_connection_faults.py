@@ -12,6 +12,7 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from emulator import Emulator, Fault
 from emulator.reach.server import Server
+from emulator.scenario.link import Link
 from tests.demo import DATASTORE, MANY, path
 from tests.raw import HANG_SECONDS, Client, exchange, request
 
@@ -106,16 +107,15 @@ def test_a_cut_page_is_lost_in_silence(emulator: Emulator, server: Server, rule:
 @pytest.mark.parametrize("rule", [Fault.connection("stall", seconds=3600, id="slow"), Fault.delay(3600, id="slow")])
 class TestAStallOrDelay:
     @pytest.fixture(autouse=True)
-    def _holding(self, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _holding(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Say when a request begins to be held up."""
-        self.is_held, hold = threading.Event(), emulator.faults.hold
+        self.is_held, wait = threading.Event(), Link.wait
 
-        def tell(firing: Any, seconds: float, wake: threading.Event) -> None:
-            if seconds:
-                self.is_held.set()
-            hold(firing, seconds, wake)
+        def tell(link: Link, end: threading.Event, seconds: float) -> None:
+            self.is_held.set()
+            wait(link, end, seconds)
 
-        monkeypatch.setattr(emulator.faults, "hold", tell)
+        monkeypatch.setattr(Link, "wait", tell)
 
     def be_held_up(self, client: Client) -> None:
         client.send(request("POST", path()))

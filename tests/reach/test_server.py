@@ -128,6 +128,20 @@ def test_health(server: Server, target: str, host: str) -> None:
     assert (reply.status, reply.json) == (200, {"status": "ready"})
 
 
+@pytest.mark.parametrize("target", ["/_emulator/seed", "http://x/_emulator/seed", "/%5Femulator/seed"])
+def test_a_seed_may_be_larger_than_a_request_of_the_service(server: Server, target: str) -> None:
+    body = b'{"datastores": []' + b" " * 2_000_000 + b"}"
+    assert exchange(server, request("PUT", target, body=body)).status == 204
+
+
+def test_a_seed_over_the_limit_is_refused_before_it_is_sent(server: Server) -> None:
+    with Client(server) as client:
+        client.send(request("PUT", "/_emulator/seed").replace(b"Length: 0", b"Length: 99999999"))
+        reply = client.receive()
+        assert (reply.status, reply.json["error"]["message"]) == (400, "a body has at most 67108864 bytes")
+        assert reply.is_closed
+
+
 def test_silent_and_half_sent_connections_hold_up_nobody(server: Server) -> None:
     clients = [Client(server) for _ in range(200)]
     whole = request("POST", path(), body=b"{}")

@@ -67,6 +67,29 @@ def test_it_is_bounded_and_counts_what_it_dropped(clock: Clock) -> None:
     assert (len(calls), calls[-1].invocation_id, len(calls[-1].attempts), calls.dropped) == (3, "a", 1, 4)
 
 
+def test_a_call_is_bounded_too(clock: Clock) -> None:
+    calls = Calls(clock)
+    for number in range(1, 251):
+        attempt(calls, "a", number)
+    assert [each.number for each in calls[0].attempts] == list(range(151, 251))
+
+
+def test_one_invocation_of_two_paths_is_two_calls(clock: Clock) -> None:
+    calls = Calls(clock)
+    for path in ("/a", "/b", "/a"):
+        calls.end(*calls.begin("POST", path, Headers({"amz-sdk-invocation-id": "#1"})), 200, None)
+    attempt(calls, None)
+    assert [(call.path, len(call.attempts)) for call in calls] == [("/a", 2), ("/b", 1), ("/", 1)]
+
+
+def test_a_clock_that_goes_back_makes_no_pause(clock: Clock) -> None:
+    calls = Calls(clock)
+    attempt(calls, "a")
+    clock.freeze(1)
+    attempt(calls, "a")
+    assert calls[0].attempts[1].pause == 0.0
+
+
 def test_it_is_a_sequence(clock: Clock) -> None:
     calls = Calls(clock)
     for id in "abc":

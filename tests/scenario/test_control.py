@@ -416,6 +416,29 @@ def test_a_change_to_come_that_another_one_made_impossible(
     assert "a change that was due could not be made" in caplog.text
 
 
+@pytest.mark.parametrize("year", ["2000", "2100"])
+def test_a_seeds_rules_are_armed_by_the_clock_that_runs_again(year: str) -> None:
+    rule = THROTTLE | {"expiresAfter": 60, "id": "a"}
+    emulator = Emulator.from_seed(DEMO, {"faults": [rule]})
+    ask = asking(emulator)
+    for method, target, body in (("POST", "/reset", None), ("PUT", "/seed", {"faults": [rule]})):
+        ask("PUT", "/clock", {"freeze": f"{year}-01-01T00:00:00Z"})
+        ask(method, target, body)
+        assert throttled(emulator)
+        ask("PUT", "/clock", {"advance": 61})
+        assert ask("GET", "/faults/a")["fired"] == 1
+        emulator.app.test_client().post(path())
+        assert ask("GET", "/faults/a")["fired"] == 1
+
+
+def test_rules_without_a_name_can_be_posted_again(ask: Ask) -> None:
+    for _ in range(2):
+        assert ask("POST", "/seed", {"faults": [THROTTLE]}) is None
+    assert [rule["id"] for rule in ask("GET", "/faults")["faults"]] == ["fault-1", "fault-2"]
+    status, error = ask("POST", "/seed", {"faults": [{"delay": {"seconds": 0}}, THROTTLE | {"id": "fault-1"}]})
+    assert (status, error["path"]) == (409, "$.faults[1].id")
+
+
 def test_reset_in_parts(emulator: Emulator, ask: Ask) -> None:
     ask("PUT", "/clock", {"freeze": 5})
     ask("POST", "/faults", {"delay": {"seconds": 1}})
@@ -474,6 +497,11 @@ def test_a_control_token() -> None:
     assert ask("GET", "/health") == {"status": "ready"}
     assert ask("POST", "/faults", THROTTLE, **{"x-emulator-token": "sesame"})["faults"]
     assert throttled(emulator)
+
+
+def test_a_control_token_outside_ascii() -> None:
+    ask = asking(Emulator.from_seed(DEMO, control_token="sésame"))
+    assert ask("GET", "/faults", **{"x-emulator-token": "sésame".encode().decode("latin-1")}) == {"faults": []}
 
 
 # What is not there, and what fails.

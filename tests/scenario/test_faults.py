@@ -12,6 +12,7 @@ from emulator import Delay, Fault, Rule, RuleError
 from emulator.scenario.calls import Call
 from emulator.scenario.clock import Clock
 from emulator.scenario.faults import Faults
+from emulator.scenario.link import Link
 from emulator.scenario.rules import Match
 
 D, ID = "d" * 32, "a" * 32
@@ -170,9 +171,10 @@ def test_counting_is_exact_under_32_threads(faults: Faults) -> None:
 
 def test_ids_are_given_where_none_is(faults: Faults) -> None:
     faults.add(Fault.error(THROTTLE, id="fault-2"))
-    assert faults.add(Fault.error(THROTTLE), Fault.error(THROTTLE)) == ["fault-3", "fault-4"]
-    faults.remove("fault-3")
-    assert faults.add(Fault.error(THROTTLE)) == ["fault-3"]
+    added = faults.add(Fault.error(THROTTLE), Fault.error(THROTTLE, id="fault-3"), Fault.error(THROTTLE))
+    assert [status.id for status in added] == ["fault-4", "fault-3", "fault-5"]
+    faults.remove("fault-5")
+    assert [status.id for status in faults.add(Fault.error(THROTTLE))] == ["fault-5"]
 
 
 MISTAKES: list[tuple[Callable[[], Rule], str, str]] = [
@@ -181,6 +183,8 @@ MISTAKES: list[tuple[Callable[[], Rule], str, str]] = [
     (lambda: Fault.error("Nonsense"), "$[1].error", "needs a status"),
     (lambda: Fault.error("UnknownOperationException"), "$[1].error", "needs a status"),
     (lambda: Fault.error("X\r\n", status=400), "$[1].error.code", "regex"),
+    (lambda: Fault.error(THROTTLE, "\ud800"), "$[1].error.message", "Unicode"),
+    (lambda: Fault.error(THROTTLE, expires_after=float("inf")), "$[1].expiresAfter", "<= "),
     (lambda: Fault.error("X", status=200), "$[1].error.status", ">= 400"),
     (lambda: Fault.error(THROTTLE, retry_after=-1), "$[1].error.retryAfter", ">= 0"),
     (lambda: Fault.error(THROTTLE, operation="ListImageSet"), "$[1].match.operation", "no operation is called"),
@@ -249,36 +253,74 @@ def test_reset_arms_the_seeds_rules_again(clock: Clock) -> None:
 # Holding up.
 
 
-def held(clock: Clock, seconds: float, during: Callable[[Faults, threading.Event], object]) -> None:
-    """Hold a request up, and do something that must end it."""
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda faults, _: faults.remove("slow"),
+        lambda faults, _: faults.clear(),
+        lambda faults, _: faults.reset(),
+        lambda _, link: link.stop(),
+    ],
+    ids=["removed", "cleared", "reset", "stopped"],
+)
+def test_a_delay_ends(clock: Clock, end: Callable[[Faults, Link], None]) -> None:
     clock.run()
-    faults, wake = Faults(clock, [Fault.delay(seconds, id="slow")]), threading.Event()
-    firing = faults.fire(request(), 1)
-    thread = threading.Thread(target=faults.hold, args=(firing, seconds, wake))
+    faults, link = Faults(clock, [Fault.delay(3600, id="slow")]), Link()
+    thread = threading.Thread(target=faults.hold_up, args=(faults.fire(request(), 1), link))
     thread.start()
-    during(faults, wake)
+    end(faults, link)
     thread.join(30)
     assert not thread.is_alive()
 
 
-def test_removing_a_rule_ends_its_delay(clock: Clock) -> None:
-    held(clock, 3600, lambda faults, _: faults.remove("slow"))
+def test_removing_one_rule_leaves_the_wait_of_another() -> None:
+    faults, waits = Faults(Clock(), [Fault.delay(1, id="a"), Fault.connection("stall", seconds=2, id="b")]), []
+
+    class Watched(Link):
+        def wait(self, end: threading.Event, seconds: float) -> None:
+            waits.append((seconds, end.is_set()))
+            if seconds == 1:
+                faults.remove("a")
+                assert end.is_set()
+
+    firing, link = faults.fire(request(), 1), Watched()
+    faults.hold_up(firing, link)
+    faults.stall(firing, link)
+    assert waits == [(1, False), (2, False)]
 
 
-def test_resetting_ends_a_delay(clock: Clock) -> None:
-    held(clock, 3600, lambda faults, _: faults.reset())
+def test_a_delay_ends_by_itself() -> None:
+    faults = Faults(Clock(), [Fault.delay(0.01)])
+    faults.hold_up(faults.fire(request(), 1), Link())
 
 
-def test_the_server_ends_a_delay(clock: Clock) -> None:
-    held(clock, 3600, lambda _, wake: wake.set())
-
-
-def test_a_delay_ends_by_itself(clock: Clock) -> None:
-    held(clock, 0.01, lambda *_: None)
+def test_nothing_waits_once_the_server_stops() -> None:
+    faults, link = Faults(Clock(), [Fault.delay(3600)]), Link()
+    link.stop()
+    faults.hold_up(faults.fire(request(), 1), link)
 
 
 def test_a_delay_under_a_frozen_clock_does_not_wait(faults: Faults) -> None:
     faults.add(Fault.delay(3600))
     firing = faults.fire(request(), 1)
-    faults.hold(firing, firing.delay, threading.Event())
+    faults.hold_up(firing, Link())
     assert firing.delay == 3600
+
+
+def test_a_bucket_does_not_refill_when_the_clock_goes_back_and_forth(faults: Faults, clock: Clock) -> None:
+    faults.add(Fault.rate(per_second=1, burst=5))
+    admitted = 0
+    for _ in range(10):
+        for time in (1005, 1000):
+            clock.freeze(time)
+            admitted += pattern(faults, 5).count(".")
+    assert admitted <= 10
+
+
+def test_adding_with_something_else_is_all_or_none(faults: Faults) -> None:
+    def fail() -> None:
+        raise KeyError("elsewhere")
+
+    with pytest.raises(KeyError, match="elsewhere"):
+        faults.add(Fault.delay(1), once=fail)
+    assert list(faults) == []
