@@ -180,6 +180,7 @@ class _Connection:
         """Read a request and answer it; return whether another may follow."""
         begun = time.perf_counter()
         method = target = "-"
+        self.link = Link()
         try:
             request = self._next_event()
             if not isinstance(request, h11.Request):
@@ -194,7 +195,6 @@ class _Connection:
         else:
             kept = [(name, value) for name, value in headers if name not in ("content-length", "transfer-encoding")]
             kept.append(("content-length", str(length)))
-            self.link = Link()
             host, port = self._server.host, self._server.port
             request_environ = environ(method, target, kept, body, host=host, port=port, link=self.link)
             if not self._server.begin_answer(self):
@@ -203,7 +203,7 @@ class _Connection:
         self._send(answer, is_head=method == "HEAD")
         self.is_answering = False
         self._log(method, target, answer, time.perf_counter() - begun)
-        if answer.link.effect:
+        if self.link.effect:
             return False
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             return not self._server.is_stopping
@@ -261,17 +261,16 @@ class _Connection:
             status = 414
         reason = str(error).partition(": bytearray")[0]
         response = protocol.serialize_error(BadRequestException(f"Bad request: {reason}.", status=status))
-        return Answer(response.status_code, list(response.headers), response.get_data(), Link())
+        return Answer(response.status_code, list(response.headers), response.get_data())
 
     def _send(self, answer: Answer, *, is_head: bool) -> None:
         """Write head and body at once: in two writes, Nagle's algorithm and delayed ACKs cost 40 ms.
 
         Or do to the connection what a fault rule wants; the caller closes it.
         """
-        effect = answer.link.effect
-        if effect == "reset":  # closing without lingering sends RST
+        if self.link.effect == "reset":  # closing without lingering sends RST
             self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        if not answer.link.is_answered:
+        if not self.link.is_answered:
             return
         headers = [*answer.headers, ("Date", formatdate(usegmt=True))]
         if self._http.their_state is not h11.DONE or self._server.is_stopping:
@@ -283,13 +282,13 @@ class _Connection:
         events.append(h11.EndOfMessage())
         self._client.settimeout(SEND_SECONDS)
         data = b"".join(self._http.send(event) or b"" for event in events)
-        self._client.sendall(data[: len(data) - (len(answer.body) + 1) // 2] if effect == "cut" else data)
+        self._client.sendall(data[: len(data) - (len(answer.body) + 1) // 2] if self.link.effect == "cut" else data)
 
     def _log(self, method: str, target: str, answer: Answer, seconds: float) -> None:
         headers = dict(answer.headers)
         status, code = str(answer.status), headers.get("x-amzn-ErrorType", "-")
-        if not answer.link.is_answered:
-            status, code = "-", str(answer.link.effect)
+        if not self.link.is_answered:
+            status, code = "-", str(self.link.effect)
         fault = f" {headers['x-emulator-fault']}" if "x-emulator-fault" in headers else ""
         level = logging.DEBUG if split(target)[0] == control.PREFIX + "health" else logging.INFO
         access_log.log(level, "%s %.500s %s %s %.1f ms%s", method, target, status, code, seconds * 1000, fault)

@@ -15,12 +15,11 @@ if TYPE_CHECKING:
 
 
 class Answer(NamedTuple):
-    """An application's response, whole, and what it wants done to the connection."""
+    """An application's response, whole."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
-    link: Link
 
 
 def split(target: str) -> tuple[str, str]:
@@ -74,4 +73,4 @@ def call(app: WSGIApplication, environment: dict[str, Any]) -> Answer:
         body = b"".join(chunks)
     finally:
         getattr(chunks, "close", lambda: None)()
-    return Answer(*started[-1], body, environment["emulator.link"])
+    return Answer(*started[-1], body)
