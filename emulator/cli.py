@@ -61,7 +61,7 @@ def main() -> None:
 @setting(
     "--seed",
     multiple=True,
-    type=click.Path(),
+    type=click.Path(readable=False),
     help="A file, or a folder of them; repeatable (with : in the variable).  [default: the demo]",
 )
 @setting("--faults", type=click.Path(readable=False), help="A file with a list of fault rules.")
@@ -94,23 +94,35 @@ def serve(host: str, port: int, seed: tuple[str, ...], faults: str | None, log_l
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as process 1 of a container, nobody else would
     sources = seed or (str(seeds.fixture("demo")),)
     loaded = _load(sources, faults)
-    # From here on a signal waits for sigwait: handlers in Python can miss one that comes while another is handled.
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     with background_log(log_level.upper()):
-        try:
-            server = Emulator(loaded, **settings).serve(host, port)
-        except OSError as error:
-            in_use = "the port is in use; choose another with --port"
-            reason = in_use if error.errno == errno.EADDRINUSE else error.strerror or error
-            raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None
-        except ValueError as error:
-            raise click.UsageError(str(error)) from None
-        click.echo(_banner(server, sources, loaded.baseline))
-        signal.sigwait(STOPPING)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        with signals_blocked():
+            server = _listen(loaded, host, port, **settings)
+            click.echo(_banner(server, sources, loaded.baseline))
+            signal.sigwait(STOPPING)
         server.stop()
     sys.stdout.flush()
     os._exit(0)  # a log that nobody reads would hold up the ordinary way out
+
+
+def _listen(seed: Seed, host: str, port: int, **settings: Any) -> Server:
+    try:
+        return Emulator(seed, **settings).serve(host, port)
+    except OSError as error:
+        in_use = "the port is in use; choose another with --port"
+        reason = in_use if error.errno == errno.EADDRINUSE else error.strerror or error
+        raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+@contextmanager
+def signals_blocked() -> Iterator[None]:
+    """Keep the signals that stop us for ``sigwait``: a handler can miss one that comes while another is handled."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -177,7 +177,9 @@ def test_the_log_can_be_silenced() -> None:
 
 
 def test_a_busy_port_is_one_line(demo_server: Server) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
     result = run("serve", "--port", str(demo_server.port))
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
     assert result.exit_code == 1
     reason = "the port is in use; choose another with --port"
     assert result.stderr == f"Error: cannot listen on 127.0.0.1 port {demo_server.port}: {reason}\n"
