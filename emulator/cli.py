@@ -94,14 +94,14 @@ def serve(host: str, port: int, seed: tuple[str, ...], faults: str | None, log_l
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as process 1 of a container, nobody else would
     sources = seed or (str(seeds.fixture("demo")),)
     loaded = _load(sources, faults)
-    with background_log(log_level.upper()):
-        with signals_blocked():
+    with signals_blocked():
+        with background_log(log_level.upper()):
             server = _listen(loaded, host, port, **settings)
             click.echo(_banner(server, sources, loaded.baseline))
             signal.sigwait(STOPPING)
-        server.stop()
-    sys.stdout.flush()
-    os._exit(0)  # a log that nobody reads would hold up the ordinary way out
+            server.stop()
+        sys.stdout.flush()
+        os._exit(0)  # a log that nobody reads would hold up the ordinary way out
 
 
 def _listen(seed: Seed, host: str, port: int, **settings: Any) -> Server:
@@ -117,7 +117,10 @@ def _listen(seed: Seed, host: str, port: int, **settings: Any) -> Server:
 
 @contextmanager
 def signals_blocked() -> Iterator[None]:
-    """Keep the signals that stop us for ``sigwait``: a handler can miss one that comes while another is handled."""
+    """Keep the signals that stop us for ``sigwait``: a handler can miss one that comes while another is handled.
+
+    Threads that are started meanwhile keep them blocked, or the system would hand them a signal.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         yield

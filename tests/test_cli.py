@@ -135,11 +135,11 @@ def test_a_signal_stops_it_whatever_connections_are_open(number: signal.Signals)
 
 
 def test_two_signals_at_once_stop_it() -> None:
-    for _ in range(5):
+    for _ in range(10):
         with serving() as (process, _):
             process.send_signal(signal.SIGTERM)
             process.send_signal(signal.SIGINT)
-            assert process.wait(HANG_SECONDS) in (0, 1, -signal.SIGINT)
+            assert process.wait(HANG_SECONDS) == 0
 
 
 def test_a_signal_while_seeds_load_ends_it(tmp_path: Path) -> None:
