@@ -261,10 +261,11 @@ def test_seed_generate_refuses_what_no_seed_may_say(arguments: tuple[str, ...]) 
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_full_disk_is_one_line() -> None:
-    result = run("seed", "generate", "--versions", "2000", "--output", "/dev/full")
-    assert (result.exit_code, result.stderr) == (1, "Error: cannot write /dev/full: No space left on device\n")
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    generate = [sys.executable, "-m", "emulator", "seed", "generate", "--versions", "2000", "--output", "seed.json"]
+    command = ["bash", "-c", 'ulimit -f 1; exec "$@"', "bash", *generate]  # no file may be larger than 1 KiB
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stderr) == (1, "Error: cannot write seed.json: File too large\n")
 
 
 def test_seed_schema_is_json() -> None:
