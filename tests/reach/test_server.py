@@ -240,7 +240,7 @@ def test_a_busy_port(server: Server, emulator: Emulator) -> None:
 
 
 def test_stopping_closes_idle_connections_and_leaves_no_thread(emulator: Emulator) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with emulator.serve() as server:
         idle, begun, used = Client(server), Client(server), Client(server)
         begun.send(b"POST / HT")
@@ -249,10 +249,9 @@ def test_stopping_closes_idle_connections_and_leaves_no_thread(emulator: Emulato
     for client in (idle, begun, used):
         assert client.is_closed()
         client.__exit__()
-    for thread in threading.enumerate():
-        if thread.name.startswith("emulator"):
-            thread.join(HANG_SECONDS)
-    assert threading.active_count() == before
+    for thread in set(threading.enumerate()) - before:
+        thread.join(HANG_SECONDS)
+        assert not thread.is_alive()
 
 
 def test_stopping_finishes_an_answer_under_way() -> None:
