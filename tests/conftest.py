@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -30,6 +31,15 @@ def _own_environment() -> None:
     for name in list(os.environ):
         if name.startswith(("AWS_", "HEALTHIMAGING_EMULATOR_")) or name.lower().endswith("_proxy"):
             del os.environ[name]
+
+
+@pytest.fixture
+def restless_threads() -> Iterator[None]:
+    """Let Python change threads as often as it can, so that a missing lock shows."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 @pytest.fixture

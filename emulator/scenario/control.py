@@ -18,10 +18,7 @@ from msgspec import Meta, Struct, structs
 from werkzeug.exceptions import HTTPException
 
 from ..service.errors import ResourceNotFoundException
-from ..service.shapes import (
-    ImageSetExternalVersionId,
-    ImageSetProperties,
-)
+from ..service.shapes import ImageSetExternalVersionId, ImageSetProperties, prepare
 from ..service.store import AlreadyExists
 from . import openapi, seeds
 from .account import DEFAULT_ACCOUNT, Account, Part
@@ -269,6 +266,8 @@ ENDPOINTS = (
     Endpoint("GET", "/clock", get_clock, result=ClockState),
     Endpoint("PUT", "/clock", set_clock, body=ClockChange, result=ClockState),
 )
+
+prepare(*(endpoint.body for endpoint in ENDPOINTS if endpoint.body))
 
 
 # How it is served.

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from ..service.shapes import DatastoreId, ImageSetId, matching
+from ..service.shapes import DatastoreId, ImageSetId, matching, prepare
 
 PageEffect = Literal["repeat-token", "cycle", "empty-page", "drop-token", "duplicate-item", "skip-item", "stale-token"]
 BodyEffect = Literal[
@@ -94,6 +94,8 @@ class Rule(_Part, frozen=True, kw_only=True):
 
 
 NO_RULE = Rule()
+
+prepare(Rule)
 
 
 class Fault:

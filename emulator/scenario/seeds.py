@@ -21,6 +21,7 @@ from ..service.shapes import (
     ImageSetWorkflowStatus,
     Message,
     Overrides,
+    prepare,
     timestamp,
 )
 from ..service.store import Baseline, History
@@ -102,6 +103,9 @@ class SeedDocument(_Document, frozen=True, kw_only=True):
 
     datastores: list[SeedDatastore] = []
     faults: list[Rule] = []
+
+
+prepare(SeedDocument)
 
 
 class Seed(NamedTuple):

@@ -11,7 +11,7 @@ import functools
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, convert, field, inspect
+from msgspec import Meta, Struct, convert, field, inspect, json
 
 
 def matching(pattern: str, **limits: Any) -> Meta:
@@ -105,3 +105,12 @@ def members(shape: type[Struct]) -> tuple[inspect.Field, ...]:
     type_info = inspect.type_info(shape)
     assert isinstance(type_info, inspect.StructType)
     return type_info.fields
+
+
+def prepare(*types: Any) -> None:
+    """Let msgspec get to know types before there are threads: two that do so at once crash Python (seen with 0.22)."""
+    for type in types:
+        json.Decoder(type)
+
+
+prepare(ImageSetProperties)

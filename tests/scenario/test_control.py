@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -541,6 +543,41 @@ def test_what_nobody_foresaw(
         {"code": "InternalError", "message": "the emulator failed; its log says why"},
     )
     assert "AttributeError" in caplog.text
+
+
+VERSION = {"versionId": "1", "imageSetState": "ACTIVE", "message": "a", "overrides": {"forced": True}}
+
+
+@pytest.mark.parametrize(
+    ("type", "document"),
+    [
+        ("shapes.ImageSetProperties", VERSION | {"imageSetId": SAMPLE}),
+        ("rules.Rule", THROTTLE | {"match": {"page": [1]}}),
+        ("seeds.SeedDocument", {"datastores": [{"datastoreId": DATASTORE, "imageSets": []}]}),
+        ("control.Version", VERSION),
+    ],
+)
+def test_threads_may_be_the_first_to_read_a_document(type: str, document: Any) -> None:
+    """What msgspec knows of a type is built on first use, and threads that do so at once crash Python."""
+    program = f"""
+import sys, threading
+import msgspec
+from emulator.scenario import control, rules, seeds
+from emulator.service import shapes
+sys.setswitchinterval(1e-6)
+ready = threading.Barrier(16)
+def read():
+    ready.wait()
+    for _ in range(100):
+        msgspec.convert({document!r}, {type})
+threads = [threading.Thread(target=read) for _ in range(16)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
 
 
 # OpenAPI.

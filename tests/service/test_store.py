@@ -119,6 +119,7 @@ def test_two_stores_share_the_baseline_and_no_change(store: Store) -> None:
         other.history(DATASTORE, NEW)
 
 
+@pytest.mark.usefixtures("restless_threads")
 def test_appending_is_exact_under_threads(store: Store) -> None:
     ready = threading.Barrier(16)
 
