@@ -76,7 +76,7 @@ class Emulator:
     ) -> None:
         if not isinstance(page_size, int) or not 1 <= page_size <= 50:
             raise ValueError("page_size is a whole number from 1 to 50")
-        if not isinstance(token_key, str) or not token_key.encode("utf-8", "ignore"):
+        if not isinstance(token_key, str) or not token_key.encode():
             raise ValueError("token_key is a text that is not empty")
         if control_token == "":
             raise ValueError("control_token is not empty")

@@ -30,11 +30,12 @@ def newest(emulator: Emulator, account: str | None = None, image_set_id: str = S
         {"token_key": ""},
         {"control_token": ""},
         {"token_key": None},
+        {"token_key": "a\ud800"},
         {"page_size": 2.5},
     ],
 )
 def test_settings_out_of_range(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"page_size|token"):
+    with pytest.raises(ValueError, match=r"page_size|token|surrogates"):
         Emulator.from_seed({}, **settings)
 
 

@@ -1,7 +1,7 @@
 """A real HTTP server for the emulator: a thread a connection, kept as long as the client wants it.
 
 h11 reads and writes HTTP/1.1, strictly; this module moves the bytes. Werkzeug's own server closes every connection,
-answers malformed requests in HTML and waits half a second to stop.
+answers malformed requests in HTML, and polls to notice that it should stop.
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from ..scenario.link import Link
+from ..service.protocol import origin_form
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -24,7 +24,7 @@ class Answer(NamedTuple):
 
 def split(target: str) -> tuple[str, str]:
     """Return a request target's path, decoded as WSGI wants it, and its query; also of one in absolute form."""
-    path, _, query = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", "", target).partition("?")
+    path, _, query = origin_form(target).partition("?")
     return unquote_to_bytes(path).decode("latin-1"), query
 
 

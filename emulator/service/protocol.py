@@ -62,8 +62,13 @@ def request_line(environ: Mapping[str, Any]) -> tuple[str, str, str]:
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
     if raw is None:
         raw = quote(environ.get("PATH_INFO", "").encode("latin-1"))
-    path = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", "", raw).partition("?")[0]
+    path = origin_form(raw).partition("?")[0]
     return environ["REQUEST_METHOD"], "/" + path.lstrip("/"), environ.get("QUERY_STRING", "")
+
+
+def origin_form(target: str) -> str:
+    """Return a request target without the scheme and the host that its absolute form has, as a proxy is asked."""
+    return re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", "", target)
 
 
 def route(operations: Iterable[Operation], method: str, path: str) -> tuple[Operation, dict[str, str]]:
