@@ -1,13 +1,19 @@
 """An emulator of AWS HealthImaging's version history, for testing code that calls it."""
 
-from .emulator import Emulator, ImageSet
-from .scenario.account import Account
-from .scenario.calls import Attempt, Call
-from .scenario.documents import SeedError
-from .scenario.faults import RuleError
-from .scenario.rules import Delay, Fault, Rule
-from .service.errors import ResourceNotFoundException
-from .service.store import AlreadyExists
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .emulator import Emulator, ImageSet
+    from .scenario.account import Account
+    from .scenario.calls import Attempt, Call
+    from .scenario.documents import SeedError
+    from .scenario.faults import RuleError
+    from .scenario.rules import Delay, Fault, Rule
+    from .service.errors import ResourceNotFoundException
+    from .service.store import AlreadyExists
 
 __all__ = [
     "Account",
@@ -23,3 +29,25 @@ __all__ = [
     "RuleError",
     "SeedError",
 ]
+
+_HOMES = {
+    "Account": ".scenario.account",
+    "AlreadyExists": ".service.store",
+    "Attempt": ".scenario.calls",
+    "Call": ".scenario.calls",
+    "Delay": ".scenario.rules",
+    "Emulator": ".emulator",
+    "Fault": ".scenario.rules",
+    "ImageSet": ".emulator",
+    "ResourceNotFoundException": ".service.errors",
+    "Rule": ".scenario.rules",
+    "RuleError": ".scenario.faults",
+    "SeedError": ".scenario.documents",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used: pytest imports this package for its plugin in every run."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name], __name__), name)

@@ -34,8 +34,8 @@ def answer(emulator: Emulator, request: Request) -> Response:
     method, path, query = protocol.request_line(request.environ)
     credential = protocol.credential(request.headers.get("Authorization", ""))
     account = emulator.account(credential.account)
-    call, attempt = account.calls.begin(method, path, request.headers)
     link = request.environ.get("emulator.link") or Link(is_served=False)
+    call, attempt = account.calls.begin(method, path, request.headers, link.skipped_pause)
     try:
         operation, labels = protocol.route(OPERATIONS, method, path)
         protocol.check_limits(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,14 +144,25 @@ class Emulator:
         """The WSGI application, for Flask's test client or a server of one's own."""
         return create_app(self)
 
-    def client(self, **options: Any) -> BaseClient:
+    def client(self, *, backoff: bool = True, **options: Any) -> BaseClient:
         """Return a boto3 client whose requests reach this emulator without a socket; ``options`` are boto3's.
 
-        Raises ``ImportError`` where boto3, the extra of that name, is not installed.
+        Without ``backoff`` its retries come at once, and ``Attempt.pause`` says how long it would have waited. Raises
+        ``ImportError`` where boto3, the extra of that name, is not installed.
         """
         from .reach import inprocess  # boto3 costs as much as Flask to import, and is an extra
 
-        return inprocess.client(self.app, **options)
+        return inprocess.client(self.app, backoff=backoff, **options)
+
+    def patch(self, *, backoff: bool = True) -> AbstractContextManager[None]:
+        """Let every ``medical-imaging`` client of boto3 in this process reach this emulator, within a ``with``.
+
+        Those that exist already, and those that are made inside, which need neither region nor credentials. Of several
+        emulators the last one patched answers. See ``client`` for the rest.
+        """
+        from .reach import inprocess
+
+        return inprocess.patch(self.app, backoff=backoff)
 
     def serve(self, host: str = "127.0.0.1", port: int = 0) -> Server:
         """Return a server, listening; a context manager that stops it. Raises what ``Server`` does."""

@@ -15,7 +15,8 @@ from .demo import DATASTORE, ONE, SAMPLE, UNKNOWN
 
 
 def newest(emulator: Emulator, account: str | None = None, image_set_id: str = SAMPLE) -> dict[str, Any]:
-    client = emulator.client(**({"aws_access_key_id": account} if account else {}))
+    options: dict[str, Any] = {"aws_access_key_id": account} if account else {}
+    client = emulator.client(**options)
     page = client.list_image_set_versions(datastoreId=DATASTORE, imageSetId=image_set_id)
     return dict(page["imageSetPropertiesList"][0])
 

@@ -6,12 +6,48 @@ A plain ``endpoint_url`` never arrives: the operation's host prefix turns ``http
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+
+REGION = "us-east-1"
+CREDENTIALS = {"aws_access_key_id": "emulator", "aws_secret_access_key": "emulator"}
+"""Which mean nothing: SDKs want some."""
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
 
 def endpoint(url: str) -> str:
     """Return the endpoint for boto3 and the AWS CLI, of any version: ``http://emulator@...``."""
     return url.replace("://", "://emulator@", 1)
 
 
-def variables(url: str) -> dict[str, str]:
-    """Return the variables under which boto3, the AWS CLI and aiobotocore reach the server with no code changed."""
-    return {"AWS_ENDPOINT_URL_MEDICAL_IMAGING": url, "AWS_DISABLE_HOST_PREFIX_INJECTION": "true"}
+def variables(url: str, account: str | None = None, given: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return what to add to the ``given`` variables so that SDKs reach the server at a URL with no code changed.
+
+    boto3 since 1.37.5, the AWS CLI and aiobotocore do; the SDK for JavaScript needs ``disableHostPrefix`` in its code.
+    Region and credentials are added where none are given, and are those of an ``account``, 12 digits, if there is one.
+    """
+    added = {
+        "AWS_ENDPOINT_URL_MEDICAL_IMAGING": url,
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+        "AWS_EC2_METADATA_DISABLED": "true",  # a client without credentials would wait for it
+        "NO_PROXY": _no_proxy(given),
+    }
+    added["no_proxy"] = added["NO_PROXY"]  # which curl and Python read, and prefer
+    region = given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION")
+    if region or not given.get("AWS_PROFILE"):  # a profile may have its own
+        added |= {
+            "AWS_REGION": region or REGION,
+            "AWS_DEFAULT_REGION": given.get("AWS_DEFAULT_REGION") or region or REGION,
+        }
+    if account:
+        added |= {"AWS_ACCESS_KEY_ID": account, "AWS_SECRET_ACCESS_KEY": "emulator"}
+    elif not given.get("AWS_ACCESS_KEY_ID") and not given.get("AWS_PROFILE"):
+        added |= {name.upper(): value for name, value in CREDENTIALS.items()}
+    return added
+
+
+def _no_proxy(given: Mapping[str, str]) -> str:
+    hosts = [host.strip() for host in (given.get("no_proxy") or given.get("NO_PROXY") or "").split(",")]
+    return ",".join(dict.fromkeys([*filter(None, hosts), *LOOPBACK]))

@@ -1,37 +1,67 @@
-"""A boto3 client without a socket: no port, no thread, no host prefix; retries, parsing and paging are boto3's own."""
+"""boto3 without a socket: no port, no thread, no host prefix; retries, parsing, paging and signing are boto3's own.
+
+The emulator stands between botocore's endpoint and its events: it answers where a request would be sent, whatever other
+handlers say (moto's answers for every URL of AWS), and can leave out the sleep before a retry.
+"""
 
 from __future__ import annotations
 
+import copy
+import functools
 import io
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.endpoint import Endpoint
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+from botocore.retries.adaptive import ClientRateLimiter
+from botocore.signers import RequestSigner
 
 from ..scenario.link import Link
+from .environment import CREDENTIALS, REGION
 from .wsgi import call, environ
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from botocore.client import BaseClient
 
+SERVICE = "medical-imaging"
 
-def client(app: WSGIApplication, **options: Any) -> BaseClient:
-    """Make a client of ``medical-imaging`` that reaches ``app``; region and credentials are needed by boto3 only."""
-    defaults = {"region_name": "us-east-1", "aws_access_key_id": "emulator", "aws_secret_access_key": "emulator"}
-    made = boto3.client("medical-imaging", **(defaults | options))
+Responses = list[tuple[Any, Any]]
 
-    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+
+class Wire:
+    """Carries the requests of botocore endpoints to an application; without ``backoff`` no retry sleeps."""
+
+    def __init__(self, app: WSGIApplication, *, backoff: bool) -> None:
+        self._app = app
+        self._backoff = backoff
+        self._skipped: dict[str, float] = {}
+
+    def attach(self, endpoint: Endpoint) -> Endpoint:
+        """Return an endpoint like the given one, whose requests come here."""
+        attached = copy.copy(endpoint)
+        attached._event_emitter = Events(endpoint._event_emitter, self)
+        return attached
+
+    def answer(self, request: AWSPreparedRequest) -> AWSResponse:
+        """Answer a request, or raise what botocore raises where the connection breaks."""
         url = urlsplit(request.url)
         target = url.path + (f"?{url.query}" if url.query else "")
-        headers = [(name, _text(value)) for name, value in request.headers.items()]
-        body = request.body or b""
+        headers = {name: _text(value) for name, value in request.headers.items()}
         link, host, port = Link(is_patient=False), url.hostname or "", url.port or 80
-        wsgi_environ = environ(request.method, target, headers, body, host=host, port=port, link=link)
-        answered = call(app, wsgi_environ)
+        link.skipped_pause = self._skipped.pop(headers.get("amz-sdk-invocation-id", ""), 0.0)
+        body = request.body or b""
+        answered = call(
+            self._app, environ(request.method, target, headers.items(), body, host=host, port=port, link=link)
+        )
         if link.effect in ("reset", "close"):
             raise ConnectionClosedError(endpoint_url=request.url, request=request)
         if link.effect == "stall":
@@ -39,8 +69,33 @@ def client(app: WSGIApplication, **options: Any) -> BaseClient:
         content = answered.body[: len(answered.body) // 2] if link.effect == "cut" else answered.body
         return AWSResponse(request.url, answered.status, dict(answered.headers), _Raw(content))
 
-    made.meta.events.register("before-send.medical-imaging", answer)
-    return made
+    def hurry(self, responses: Responses, request_dict: dict[str, Any]) -> Responses:
+        """Let a retry come at once, if there is to be one, and note the pause that was asked for."""
+        pause = next((response for _, response in responses if response is not None), None)
+        if self._backoff or pause is None or pause is False:
+            return responses
+        for handler, _ in responses:
+            limiter = getattr(handler, "__self__", None)
+            if isinstance(limiter, ClientRateLimiter):  # of the adaptive mode, which waits once more before it sends
+                limiter._enabled = False
+        self._skipped[request_dict["context"]["retries"]["invocation-id"]] = pause
+        return [(self.hurry, 0)]
+
+
+class Events:
+    """An endpoint's events, with the emulator's answer among them."""
+
+    def __init__(self, events: Any, wire: Wire) -> None:
+        self._events = events
+        self._wire = wire
+
+    def emit(self, event_name: str, **arguments: Any) -> Responses:
+        responses: Responses = self._events.emit(event_name, **arguments)
+        if event_name.startswith("before-send."):
+            return [(self._wire.answer, self._wire.answer(arguments["request"]))]
+        if event_name.startswith("needs-retry."):
+            return self._wire.hurry(responses, arguments["request_dict"])
+        return responses
 
 
 def _text(value: str | bytes) -> str:
@@ -52,3 +107,119 @@ class _Raw(io.BytesIO):
 
     def stream(self) -> Iterator[bytes]:
         yield self.read()
+
+
+# A client of its own.
+
+
+def client(app: WSGIApplication, *, backoff: bool = True, **options: Any) -> BaseClient:
+    """Make a client of ``medical-imaging`` that reaches ``app``; ``options`` are boto3's.
+
+    It reads no profile and no file of the user's, so that it is the same on every machine.
+    """
+    defaults = {"region_name": REGION} | CREDENTIALS
+    with _session_lock:  # sessions, unlike clients, are not for several threads
+        made = _session().client(SERVICE, **(defaults | options))
+    made._endpoint = Wire(app, backoff=backoff).attach(made._endpoint)
+    return made
+
+
+_session_lock = threading.Lock()
+
+
+@functools.cache
+def _session() -> boto3.Session:
+    """Make the session of all such clients, once: reading AWS's models takes 50 times as long as making a client."""
+    nothing = {"profile": None, "config_file": os.devnull, "credentials_file": os.devnull}
+    variables = {name: (None, None, value, None) for name, value in nothing.items()}
+    return boto3.Session(botocore_session=botocore.session.Session(variables), region_name=REGION)
+
+
+# Every client of the process.
+
+
+_patches: list[Wire] = []
+"""Of which the last answers. botocore is the whole process's, and so is what is done to it."""
+
+_patches_lock = threading.Lock()
+_restoring = ExitStack()
+
+
+@contextmanager
+def patch(app: WSGIApplication, *, backoff: bool = True) -> Iterator[None]:
+    """Let all requests of boto3's ``medical-imaging`` clients reach ``app``, also those of clients made before.
+
+    Clients that ``client`` made stay with their own emulator, and those of other services are not touched.
+    """
+    wire = Wire(app, backoff=backoff)
+    with _patches_lock:
+        if not _patches:
+            for owner, name, replacement in _REPLACEMENTS:
+                original = getattr(owner, name)
+                _restoring.callback(setattr, owner, name, original)
+                setattr(owner, name, replacement(original))
+        _patches.append(wire)
+    try:
+        yield
+    finally:
+        with _patches_lock:
+            _patches.remove(wire)
+            if not _patches:
+                _restoring.close()
+
+
+def _on_the_wire(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Replace a method of ``Endpoint``."""
+
+    def replacement(endpoint: Endpoint, *args: Any, **options: Any) -> Any:
+        if endpoint._endpoint_prefix == SERVICE and not isinstance(endpoint._event_emitter, Events):
+            endpoint = _patches[-1].attach(endpoint)
+        return original(endpoint, *args, **options)
+
+    return replacement
+
+
+def _refusing_others(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Replace ``Endpoint.prepare_request``, which endpoints of other libraries do not override."""
+
+    def prepare_request(endpoint: Endpoint, request: Any) -> Any:
+        if endpoint._endpoint_prefix == SERVICE and type(endpoint)._do_get_response is not Endpoint._do_get_response:
+            raise RuntimeError(f"patch() answers boto3 only, not {type(endpoint).__module__}; use serve() for that")
+        return original(endpoint, request)
+
+    return prepare_request
+
+
+def _with_credentials(original: Callable[..., BaseClient]) -> Callable[..., BaseClient]:
+    """Replace ``Session.create_client``: where neither code nor environment say region and credentials, give some."""
+
+    def create_client(session: Any, service_name: str, *args: Any, **options: Any) -> BaseClient:
+        if service_name == SERVICE and not args:
+            config_region = getattr(options.get("config"), "region_name", None)
+            if not (options.get("region_name") or config_region or session.get_config_variable("region")):
+                options["region_name"] = REGION
+            are_given = session._credentials or session.profile or "AWS_ACCESS_KEY_ID" in os.environ
+            if not are_given and not any(options.get(name) for name in CREDENTIALS):
+                options |= CREDENTIALS
+        return original(session, service_name, *args, **options)
+
+    return create_client
+
+
+def _unsigned_at_worst(original: Callable[..., None]) -> Callable[..., None]:
+    """Replace ``RequestSigner.sign``: a client that was made without credentials sends a request without."""
+
+    def sign(signer: RequestSigner, *args: Any, **options: Any) -> None:
+        if signer.signing_name != SERVICE or signer._credentials is not None:
+            original(signer, *args, **options)
+
+    return sign
+
+
+_REPLACEMENTS: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
+    (Endpoint, "_do_get_response", _on_the_wire),
+    (Endpoint, "_needs_retry", _on_the_wire),
+    (Endpoint, "prepare_request", _refusing_others),
+    (botocore.session.Session, "create_client", _with_credentials),
+    (RequestSigner, "sign", _unsigned_at_worst),
+)

@@ -77,7 +77,7 @@ class Server:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables under which a child process's SDK finds the server; see ``environment.variables``."""
+        """The variables to add to this process's, so that a child's SDK finds the server: ``environment.variables``."""
         return environment.variables(self.url)
 
     def stop(self) -> None:

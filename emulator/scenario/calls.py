@@ -23,9 +23,10 @@ MAX_ATTEMPTS = 100
 class Attempt(Struct, rename="camel", kw_only=True):
     """One request; ``number`` is the SDK's own count, from 1. ``time`` is in epoch seconds by the account's clock.
 
-    ``pause`` is how many seconds the client waited since the attempt before; ``delay`` how many rules made it wait, or
-    would have under a clock that runs. ``status`` is None where a rule broke the connection before an answer, and
-    ``code`` where there was no error. ``faults`` are the ids of the rules that fired.
+    ``pause`` is how many seconds the client waited since the attempt before, or would have without ``backoff=False``;
+    ``delay`` how many rules made it wait, or would have under a clock that runs. ``status`` is None where a rule broke
+    the connection before an answer, and ``code`` where there was no error. ``faults`` are the ids of the rules that
+    fired.
     """
 
     number: int
@@ -75,8 +76,11 @@ class Calls(Sequence[Call]):
             self._ended_at: dict[object, float] = {}
             self.dropped = 0
 
-    def begin(self, method: str, path: str, headers: Headers) -> tuple[Call, Attempt]:
-        """Add an attempt: to the call that it continues, by the SDK's own headers, or to a new one."""
+    def begin(self, method: str, path: str, headers: Headers, skipped_pause: float = 0.0) -> tuple[Call, Attempt]:
+        """Add an attempt: to the call that it continues, by the SDK's own headers, or to a new one.
+
+        ``skipped_pause`` is what the client left out of its pause, in seconds.
+        """
         invocation_id = headers.get("amz-sdk-invocation-id")
         counted = re.search(r"attempt=([0-9]{1,9})", headers.get("amz-sdk-request", ""))
         mode = re.search(r"cfg/retry-mode#(\w+)", headers.get("User-Agent", ""))
@@ -94,7 +98,7 @@ class Calls(Sequence[Call]):
                     self._ended_at.pop(oldest, None)
                     self.dropped += 1
             elif key in self._ended_at:
-                attempt.pause = max(0.0, round(attempt.time - self._ended_at[key], 3))
+                attempt.pause = max(0.0, round(attempt.time - self._ended_at[key] + skipped_pause, 3))
             call.attempts.append(attempt)
             del call.attempts[:-MAX_ATTEMPTS]
             return call, attempt

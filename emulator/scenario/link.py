@@ -16,13 +16,14 @@ class Link:
     """One request's connection: the application decides on an effect, and only the server can carry it out.
 
     A server that is not the emulator's gives none (``is_served``); a client in process does not wait for a stall to end
-    (``is_patient``).
+    (``is_patient``), and may have left out the pause before this attempt, ``skipped_pause`` in seconds.
     """
 
     def __init__(self, *, is_served: bool = True, is_patient: bool = True) -> None:
         self._is_served = is_served
         self.is_patient = is_patient
         self.effect: ConnectionEffect | None = None
+        self.skipped_pause = 0.0
         self._lock = threading.Lock()
         self._is_over = False
         self._waiting: threading.Event | None = None

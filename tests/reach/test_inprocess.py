@@ -1,20 +1,56 @@
-"""The boto3 client without a socket is boto3 in all but the socket."""
+"""boto3 without a socket is boto3 in all but the socket: a client of its own, and every client of the process."""
 
 from __future__ import annotations
 
 import socket
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
 
+import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.endpoint import Endpoint
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
+from botocore.retries.bucket import TokenBucket
+from botocore.session import Session
+from botocore.signers import RequestSigner
+from freezegun import freeze_time
 
-from emulator import Emulator
-from tests.demo import DATASTORE, SAMPLE, UNKNOWN
+from emulator import Emulator, Fault
+from tests.conftest import DEMO
+from tests.demo import DATASTORE, MANY, SAMPLE, UNKNOWN
+
+IDS = {"datastoreId": DATASTORE, "imageSetId": SAMPLE}
 
 
-def test_no_socket_is_opened(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "socket", None)
-    page = emulator.client().list_image_set_versions(datastoreId=DATASTORE, imageSetId=SAMPLE)
+
+
+@pytest.fixture(autouse=True)
+def no_metadata_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a client that has no credentials not look for them on the network."""
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def newest(client: Any) -> str:
+    return str(client.list_image_set_versions(**IDS)["imageSetPropertiesList"][0]["versionId"])
+
+
+def other_emulator() -> Emulator:
+    """Return one whose sample has five versions."""
+    emulator = Emulator.from_seed(DEMO)
+    emulator.image_set(DATASTORE, SAMPLE).append(image_set_state="LOCKED")
+    return emulator
+
+
+@pytest.mark.usefixtures("no_socket")
+def test_no_socket_is_opened(emulator: Emulator) -> None:
+    page = emulator.client().list_image_set_versions(**IDS)
     assert [entry["versionId"] for entry in page["imageSetPropertiesList"]] == ["4", "3", "2", "1"]
     assert page["ResponseMetadata"]["HTTPHeaders"]["content-type"] == "application/json"
 
@@ -25,7 +61,7 @@ def test_options_are_boto3s(emulator: Emulator) -> None:
     )
     seen = []
     client.meta.events.register_first("before-send.*", lambda request, **_: seen.append(request.headers["User-Agent"]))
-    client.list_image_set_versions(datastoreId=DATASTORE, imageSetId=SAMPLE)
+    client.list_image_set_versions(**IDS)
     assert client.meta.region_name == "eu-west-1"
     assert "mine" in seen[0].decode()
 
@@ -50,3 +86,259 @@ def test_a_body_reaches_the_emulator(emulator: Emulator) -> None:
             latestVersionId="4",
             updateImageSetMetadataUpdates={"revertToVersionId": "1"},
         )
+
+
+def test_a_client_does_not_depend_on_the_users_profile(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "there-is-none")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    client = emulator.client()
+    assert (newest(client), client.meta.region_name) == ("4", "us-east-1")
+
+
+def test_a_client_works_while_time_stands_still(emulator: Emulator) -> None:
+    with freeze_time("2024-01-01"):
+        assert newest(emulator.client()) == "4"
+
+
+def test_another_handler_that_answers_for_all_of_aws_does_not(emulator: Emulator) -> None:
+    """As moto does, with a 404 for what it does not know."""
+    client, patched = emulator.client(), boto3.client("medical-imaging", "us-east-1")
+    for each in (client, patched):
+        each.meta.events.register("before-send", lambda request, **_: AWSResponse(request.url, 404, {}, None))
+    with emulator.patch():
+        assert [newest(client), newest(patched)] == ["4", "4"]
+
+
+# Backoff.
+
+
+def pauses(emulator: Emulator) -> list[float | None]:
+    return [attempt.pause for attempt in emulator.calls[-1].attempts]
+
+
+def by_client(emulator: Emulator, *, backoff: bool, config: Config) -> Any:
+    return emulator.client(backoff=backoff, config=config)
+
+
+def by_patch(emulator: Emulator, *, backoff: bool, config: Config) -> Any:
+    with emulator.patch(backoff=backoff):
+        client = boto3.client("medical-imaging", config=config)
+
+    class Patched:
+        def list_image_set_versions(self, **ids: str) -> Any:
+            with emulator.patch(backoff=backoff):
+                return client.list_image_set_versions(**ids)
+
+    return Patched()
+
+
+@pytest.mark.parametrize("make", [by_client, by_patch])
+@pytest.mark.parametrize(("mode", "attempts"), [("legacy", 5), ("standard", 3), ("adaptive", 3)])
+class TestBackoff:
+    @pytest.fixture(autouse=True)
+    def _throttled(self, emulator: Emulator) -> None:
+        emulator.clock.freeze()  # what the machine takes is not counted
+        emulator.faults.add(Fault.error("ThrottlingException", retry_after=1.5))
+
+    def test_without_it_nobody_sleeps_and_the_pauses_are_on_record(
+        self,
+        emulator: Emulator,
+        monkeypatch: pytest.MonkeyPatch,
+        make: Callable[..., Any],
+        mode: str,
+        attempts: int,
+    ) -> None:
+        slept: list[float] = []
+        monkeypatch.setattr(time, "sleep", slept.append)
+        monkeypatch.setattr(TokenBucket, "acquire", None)
+        client = make(emulator, backoff=False, config=Config(retries={"mode": mode}))
+        with pytest.raises(ClientError, match="ThrottlingException"):
+            client.list_image_set_versions(**IDS)
+        assert set(slept) == {0}
+        first, *rest = pauses(emulator)
+        assert (first, len(rest)) == (None, attempts - 1)
+        assert all(pause and 0 < pause <= 20 for pause in rest)
+
+    def test_with_it_boto3_sleeps(
+        self,
+        emulator: Emulator,
+        monkeypatch: pytest.MonkeyPatch,
+        make: Callable[..., Any],
+        mode: str,
+        attempts: int,
+    ) -> None:
+        slept: list[float] = []
+        acquired: list[Any] = []
+        monkeypatch.setattr(time, "sleep", slept.append)
+        monkeypatch.setattr(TokenBucket, "acquire", lambda bucket: acquired.append(bucket))  # noqa: PLW0108  # a method
+        client = make(emulator, backoff=True, config=Config(retries={"mode": mode}))
+        with pytest.raises(ClientError, match="ThrottlingException"):
+            client.list_image_set_versions(**IDS)
+        assert (len(slept), min(slept) > 0) == (attempts - 1, True)
+        assert len(acquired) == (attempts - 1 if mode == "adaptive" else 0)
+        assert pauses(emulator) == [None, *[0.0] * (attempts - 1)]
+
+
+def test_a_pause_that_nobody_asked_for_is_not_counted(emulator: Emulator) -> None:
+    emulator.clock.freeze()
+    emulator.faults.add(Fault.error("ConflictException", times=1))
+    client = emulator.client(backoff=False)
+    with pytest.raises(ClientError, match="ConflictException"):
+        client.list_image_set_versions(**IDS)
+    client.list_image_set_versions(**IDS)
+    assert [[attempt.pause for attempt in call.attempts] for call in emulator.calls] == [[None], [None]]
+
+
+# Every client of the process.
+
+
+@pytest.mark.usefixtures("no_socket")
+def test_patch_reaches_clients_made_before_and_inside(emulator: Emulator) -> None:
+    before = boto3.client("medical-imaging", "eu-west-1", aws_access_key_id="111111111111", aws_secret_access_key="x")
+    with emulator.patch():
+        inside = boto3.client("medical-imaging")
+        assert [newest(before), newest(inside), newest(boto3.Session().client("medical-imaging"))] == ["4", "4", "4"]
+        sizes = [
+            len(page["imageSetPropertiesList"])
+            for page in inside.get_paginator("list_image_set_versions").paginate(datastoreId=DATASTORE, imageSetId=MANY)
+        ]
+    assert sizes == [50, 50, 37]
+    assert (len(emulator.calls), len(emulator.account("111111111111").calls)) == (5, 1)
+
+
+def test_a_client_made_before_without_credentials_sends_none(emulator: Emulator) -> None:
+    client = boto3.client("medical-imaging", "us-east-1")
+    with emulator.patch():
+        assert newest(client) == "4"
+    with pytest.raises(NoCredentialsError):
+        newest(client)
+
+
+@pytest.mark.parametrize(
+    ("variables", "session", "options", "expected"),
+    [
+        ({}, {}, {}, ("us-east-1", "emulator")),
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, {}, {}, ("eu-west-1", "emulator")),
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, {"region_name": "eu-west-2"}, {}, ("eu-west-2", "emulator")),
+        ({}, {}, {"region_name": "eu-west-3"}, ("eu-west-3", "emulator")),
+        ({}, {}, {"config": Config(region_name="eu-north-1")}, ("eu-north-1", "emulator")),
+        ({"AWS_ACCESS_KEY_ID": "111111111111", "AWS_SECRET_ACCESS_KEY": "x"}, {}, {}, ("us-east-1", "111111111111")),
+        ({}, {"aws_access_key_id": "222222222222", "aws_secret_access_key": "x"}, {}, ("us-east-1", "222222222222")),
+        ({}, {}, {"aws_access_key_id": "333333333333", "aws_secret_access_key": "x"}, ("us-east-1", "333333333333")),
+    ],
+)
+def test_a_client_made_inside_is_given_what_nobody_said(
+    emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    session: dict[str, str],
+    options: dict[str, Any],
+    expected: tuple[str, str],
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with emulator.patch():
+        client = boto3.Session(**session).client("medical-imaging", **options)
+        newest(client)
+    assert client.meta.region_name == expected[0]
+    assert client._request_signer._credentials.access_key == expected[1]
+
+
+def test_other_services_are_not_touched(emulator: Emulator) -> None:
+    with emulator.patch():
+        with pytest.raises(NoRegionError):
+            boto3.client("sqs")
+        with pytest.raises(NoCredentialsError):
+            boto3.client("sqs", "us-east-1").list_queues()
+        s3 = boto3.client(
+            "s3",
+            "us-east-1",
+            endpoint_url="http://127.0.0.1:1",
+            aws_access_key_id="x",
+            aws_secret_access_key="x",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+        with pytest.raises(EndpointConnectionError):
+            s3.list_buckets()
+    assert not emulator.calls
+
+
+HOOKS = [
+    (Endpoint, "_do_get_response"),
+    (Endpoint, "_needs_retry"),
+    (Endpoint, "prepare_request"),
+    (Session, "create_client"),
+    (RequestSigner, "sign"),
+]
+
+
+def hooks() -> list[Any]:
+    return [vars(owner)[name] for owner, name in HOOKS]
+
+
+def test_leaving_restores_botocore_also_under_exceptions(emulator: Emulator) -> None:
+    before = hooks()
+
+    def patched() -> None:
+        with emulator.patch(), emulator.patch():
+            assert not any(hook in before for hook in hooks())
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        patched()
+    assert hooks() == before
+
+
+def test_the_innermost_emulator_answers(emulator: Emulator) -> None:
+    other = other_emulator()
+    client = boto3.client("medical-imaging", "us-east-1")
+    with emulator.patch():
+        assert newest(client) == "4"
+        with other.patch():
+            assert newest(client) == "5"
+        assert newest(client) == "4"
+
+
+def test_patches_may_end_in_any_order(emulator: Emulator) -> None:
+    before, client = hooks(), boto3.client("medical-imaging", "us-east-1")
+    with ExitStack() as stack:
+        first: AbstractContextManager[None] = emulator.patch()
+        first.__enter__()
+        stack.enter_context(other_emulator().patch())
+        first.__exit__(None, None, None)
+        assert newest(client) == "5"
+    assert hooks() == before
+
+
+def test_an_emulators_own_client_stays_with_it(emulator: Emulator) -> None:
+    client = other_emulator().client()
+    with emulator.patch():
+        assert newest(client) == "5"
+
+
+def test_patch_is_a_decorator_too(emulator: Emulator) -> None:
+    @emulator.patch()  # type: ignore[operator]
+    def listed() -> str:
+        return newest(boto3.client("medical-imaging"))
+
+    assert [listed(), listed()] == ["4", "4"]
+
+
+def test_a_library_that_is_not_boto3_is_refused_and_sends_nothing(emulator: Emulator) -> None:
+    class OtherEndpoint(Endpoint):  # type: ignore[misc]
+        def _do_get_response(self, *_: Any) -> Any:
+            raise AssertionError("the request was sent")
+
+    client = boto3.client("medical-imaging", "us-east-1")
+    client._endpoint.__class__ = OtherEndpoint
+    with emulator.patch(), pytest.raises(RuntimeError, match=r"boto3 only, not tests\..*; use serve\(\)"):
+        newest(client)
+
+
+@pytest.mark.parametrize("effect", ["reset", "close", "stall", "cut"])
+def test_connections_break_for_patched_clients_too(emulator: Emulator, effect: Any) -> None:
+    emulator.faults.add(Fault.connection(effect, times=1))
+    with emulator.patch(backoff=False):
+        page = boto3.client("medical-imaging").list_image_set_versions(**IDS)
+    assert len(page.get("imageSetPropertiesList", [])) == (0 if effect == "cut" else 4)
+    assert len(emulator.calls[0].attempts) == (1 if effect == "cut" else 2)

@@ -240,7 +240,7 @@ def test_a_bad_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: An
         ("seed.yaml", b"datastores: &a [*a]", "recursive"),
         ("seed.yaml", b"? [a]\n: b", "hashable"),
         ("seed.yaml", b"[" * 400, "nested too deeply"),
-        ("seed.yaml", b"[" * 100_000, "nested too deeply"),
+        ("seed.yaml", b"[" * 100_000, "nest"),  # libyaml may say it before we do
         ("seed.json", b'{"datastores": [{"datastoreId": "caf\xe9"}]}', "not UTF-8"),
         ("seed.json", b"[" * 100_000, "Expected `object`"),
         ("seed.yaml", b"", "Expected `object`, got `null`"),
