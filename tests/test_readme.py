@@ -22,7 +22,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from emulator import Emulator
-from emulator.cli import serve
+from emulator.cli.serve import serve
 from emulator.reach.server import Server
 from emulator.scenario import seeds
 from emulator.scenario.control import ENDPOINTS

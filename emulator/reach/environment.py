@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 REGION = "us-east-1"
 CREDENTIALS = {"aws_access_key_id": "emulator", "aws_secret_access_key": "emulator"}
@@ -32,7 +33,7 @@ def variables(url: str, account: str | None = None, given: Mapping[str, str] = o
         "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
         "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         "AWS_EC2_METADATA_DISABLED": "true",  # a client without credentials would wait for it
-        "NO_PROXY": _no_proxy(given),
+        "NO_PROXY": _no_proxy(given, urlsplit(url).hostname or ""),
     }
     added["no_proxy"] = added["NO_PROXY"]  # which curl and Python read, and prefer
     region = given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION")
@@ -48,6 +49,13 @@ def variables(url: str, account: str | None = None, given: Mapping[str, str] = o
     return added
 
 
-def _no_proxy(given: Mapping[str, str]) -> str:
+def child(url: str, account: str | None = None, given: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the whole environment of a child process; with an ``account``, nothing says that it is another."""
+    others = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN") if account else ()
+    kept = {name: value for name, value in given.items() if name not in others}
+    return kept | variables(url, account, kept)
+
+
+def _no_proxy(given: Mapping[str, str], host: str) -> str:
     hosts = [host.strip() for host in (given.get("no_proxy") or given.get("NO_PROXY") or "").split(",")]
-    return ",".join(dict.fromkeys([*filter(None, hosts), *LOOPBACK]))
+    return ",".join(dict.fromkeys([*filter(None, hosts), *LOOPBACK, host]))

@@ -1,8 +1,7 @@
-"""The command line, as a program."""
+"""``serve``, as a program; and what holds for every command."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -12,22 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import click
 import pytest
-from click.testing import CliRunner, Result
 
-from emulator.cli import main, serve
+from emulator.cli import main
+from emulator.cli.serve import serve
 from emulator.reach.server import Server
-from emulator.scenario import seeds
-
-from .conftest import DEMO, ROOT
-from .demo import DATASTORE, MANY, SAMPLE, path
-from .raw import HANG_SECONDS, Client, Reply, request
+from tests.cli.conftest import run
+from tests.conftest import DEMO, ROOT
+from tests.demo import DATASTORE, MANY, SAMPLE, path
+from tests.raw import HANG_SECONDS, Client, Reply, request
 
 BANNER_END = "JavaScript"
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
 
 
 @contextmanager
@@ -219,65 +214,15 @@ def test_settings_out_of_range_are_refused(arguments: tuple[str, ...]) -> None:
     assert run("serve", *arguments).exit_code == 2
 
 
-def test_seed_check_counts(tmp_path: Path) -> None:
-    result = run("seed", "check", str(DEMO))
-    assert (result.exit_code, result.stdout) == (0, "ok: 2 data stores, 22 image sets, 267 versions\n")
-    one = tmp_path / "one.yaml"
-    one.write_text(f"datastores: [{{datastoreId: '{DATASTORE}'}}]")
-    assert run("seed", "check", str(one)).stdout == "ok: 1 data store, 0 image sets, 0 versions\n"
+def commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield from commands(command, *path, name) if isinstance(command, click.Group) else [(*path, name)]
 
 
-def test_seed_check_warns(tmp_path: Path) -> None:
-    seed = tmp_path / "seed.json"
-    seed.write_text(
-        DEMO.read_text().replace(
-            '"ACTIVE", "ImageSetWorkflowStatus": "COPIED"', '"LOCKED", "ImageSetWorkflowStatus": "COPIED"', 1
-        )
-    )
-    finished = subprocess.run(
-        [sys.executable, "-m", "emulator", "seed", "check", str(seed)], capture_output=True, text=True, check=True
-    )
-    path = "$.datastores[0].imageSets[0].versions[3]"
-    assert finished.stderr == f"warning: {seed}: {path}: the service was never seen to show LOCKED with COPIED\n"
-    assert finished.stdout.startswith("ok: ")
-
-
-@pytest.mark.parametrize("created_at", ["1704067200", "2024-01-01T00:00:00Z"])
-def test_seed_generate_writes_a_seed(tmp_path: Path, created_at: str) -> None:
-    seed = tmp_path / "seed.json"
-    numbers = ["--versions", "12", "--failed", "3", "--seed", "4", "--created-at", created_at]
-    assert run("seed", "generate", *numbers, "--image-set-id", MANY, "--output", str(seed)).exit_code == 0
-    history = seeds.load(seed).baseline[DATASTORE][MANY]
-    assert (len(history), sum(version.message is not None for version in history)) == (12, 3)
-    assert history[0].created_at == 1704067200.0
-    assert run("seed", "generate", *numbers, "--image-set-id", MANY).stdout == seed.read_text()
-
-
-@pytest.mark.parametrize(
-    "arguments", [("--versions", "0"), ("--failed", "137"), ("--created-at", "x"), ("--image-set-id", "X")]
-)
-def test_seed_generate_refuses_what_no_seed_may_say(arguments: tuple[str, ...]) -> None:
-    result = run("seed", "generate", *arguments)
-    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
-
-
-def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
-    generate = [sys.executable, "-m", "emulator", "seed", "generate", "--versions", "2000", "--output", "seed.json"]
-    command = ["bash", "-c", 'ulimit -f 1; exec "$@"', "bash", *generate]  # no file may be larger than 1 KiB
-    unmeasured = {
-        name: value for name, value in os.environ.items() if not name.startswith("COV")
-    }  # it writes files too
-    finished = subprocess.run(command, cwd=tmp_path, env=unmeasured, capture_output=True, text=True, check=False)
-    assert (finished.returncode, finished.stderr) == (1, "Error: cannot write seed.json: File too large\n")
-
-
-def test_seed_schema_is_json() -> None:
-    assert json.loads(run("seed", "schema").stdout)["$schema"].endswith("2020-12/schema")
-
-
-def test_every_command_has_an_example_in_its_help() -> None:
-    for command in (["serve"], ["seed", "check"], ["seed", "generate"], ["seed", "schema"]):
-        assert "Example: healthimaging-emulator " in run(*command, "--help").stdout
+@pytest.mark.parametrize("path", list(commands(main)), ids=" ".join)
+def test_every_command_has_an_example_in_its_help(path: tuple[str, ...]) -> None:
+    name = " ".join(["healthimaging-emulator", *path])
+    assert re.search(f"Example:.*{name}", " ".join(run(*path, "--help").stdout.split()))
 
 
 def test_the_version_is_the_packages() -> None:

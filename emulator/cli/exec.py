@@ -1,0 +1,88 @@
+"""``exec`` and ``env``: a command, or a shell, whose SDK finds the emulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import sys
+from typing import Any
+
+import click
+
+from ..reach import environment
+from ..scenario import seeds
+from .process import FORWARDED, background_log, run, signals_blocked
+from .settings import DEFAULT_HOST, DEFAULT_PORT, Port, account, emulator_settings, listen, load, log_level, setting
+
+account_option = click.option("--account", callback=account, help="Set the credentials of this account.")
+
+
+@click.command("exec", context_settings={"allow_interspersed_args": False})
+@emulator_settings
+@log_level("warning")
+@account_option
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def exec_(
+    command: tuple[str, ...],
+    account: str | None,
+    seed: tuple[str, ...],
+    faults: str | None,
+    log_level: str,
+    **settings: Any,
+) -> None:
+    """Run a command with an emulator of its own, and return the command's exit code.
+
+    The emulator listens on a free port, and the variables that env prints are set for the command.
+
+    Example: healthimaging-emulator exec --seed my-seed.json -- pytest
+    """
+    loaded = load(seed or [seeds.fixture("demo")], faults)
+    with signals_blocked(FORWARDED | {signal.SIGCHLD}):
+        with background_log(log_level):
+            server = listen(loaded, DEFAULT_HOST, 0, **settings)
+            try:
+                code = run(command, environment.child(server.url, account))
+            except OSError as error:
+                click.echo(f"Error: cannot run {command[0]}: {error.strerror}", err=True)
+                code = 127 if isinstance(error, FileNotFoundError) else 126  # as a shell says it
+            server.stop()
+        sys.stdout.flush()
+        os._exit(code)  # as serve does
+
+
+@click.command()
+@setting("--host", default=DEFAULT_HOST, show_default=True, help="Where the emulator listens.")
+@setting("--port", default=DEFAULT_PORT, show_default=True, type=Port(1, 65535), help="Its port.")
+@account_option
+@click.option(
+    "--format",
+    "form",
+    default="shell",
+    show_default=True,
+    type=click.Choice(["shell", "dotenv", "json", "github"]),
+    help="github is for a file that GITHUB_ENV names.",
+)
+def env(host: str, port: int, account: str | None, form: str) -> None:
+    """Print the variables that point SDKs at an emulator: region and credentials only where none are set.
+
+    Example: eval "$(healthimaging-emulator env)"
+    """
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    variables = environment.variables(url, account)
+    if form == "json":
+        click.echo(json.dumps(variables, indent=2))
+        return
+    line = {"shell": _shell, "dotenv": _dotenv, "github": "{}={}".format}[form]
+    for name, value in variables.items():
+        click.echo(line(name, value))
+
+
+def _shell(name: str, value: str) -> str:
+    return f"export {name}={shlex.quote(value)}"
+
+
+def _dotenv(name: str, value: str) -> str:
+    return f"{name}={value if re.fullmatch('[A-Za-z0-9_.,:/@-]*', value) else json.dumps(value)}"

@@ -1,0 +1,99 @@
+"""What a process that serves needs: signals that are waited for, a log that holds up nobody, a child."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from logging.handlers import QueueHandler
+
+LOG_SECONDS = 1.0
+"""How long the end of the log may take to be written."""
+
+FORWARDED = {
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+}
+
+
+@contextmanager
+def signals_blocked(signals: Collection[signal.Signals]) -> Iterator[None]:
+    """Keep signals for ``sigwait``: a handler can miss one that comes while another is handled.
+
+    Threads that are started meanwhile keep them blocked, or the system would hand them a signal.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def run(command: tuple[str, ...], environment: Mapping[str, str]) -> int:
+    """Run a command to its end with the signals that come for it, and return the exit code that a shell would.
+
+    The signals, and SIGCHLD, must be blocked. Raises ``OSError`` if it cannot be started.
+    """
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # one that is ignored is not waited for everywhere
+    ignored_by_python = [signal.SIGPIPE, signal.SIGXFSZ]
+    child = os.posix_spawnp(command[0], command, environment, setsigmask=[], setsigdef=ignored_by_python)
+    while True:
+        number, is_from_terminal = _next_signal()
+        if number != signal.SIGCHLD:
+            if not is_from_terminal:
+                os.kill(child, number)
+            continue
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+
+
+def _next_signal() -> tuple[int, bool]:
+    """Wait for a signal; say whether it is a key of the terminal, which the command gets by itself."""
+    signals = FORWARDED | {signal.SIGCHLD}
+    if sys.platform == "darwin":
+        return signal.sigwait(signals), sys.stdin.isatty()
+    info = signal.sigwaitinfo(signals)
+    return info.si_signo, info.si_code > 0
+
+
+@contextmanager
+def background_log(level: str) -> Iterator[None]:
+    """Log on standard error from a thread of its own: a pipe that nobody reads holds up no request, but loses lines."""
+    lines: queue.Queue[logging.LogRecord | None] = queue.Queue(maxsize=10_000)
+    handler = _LossyHandler(lines)
+    writer = threading.Thread(target=_write, args=(lines,), daemon=True)
+    logger = logging.getLogger("emulator")
+    logger.setLevel(level.upper())
+    logger.propagate = False
+    logger.addHandler(handler)
+    writer.start()
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        with suppress(queue.Full):
+            lines.put_nowait(None)
+        writer.join(LOG_SECONDS)
+
+
+class _LossyHandler(QueueHandler):
+    def enqueue(self, record: logging.LogRecord) -> None:
+        with suppress(queue.Full):
+            self.queue.put_nowait(record)
+
+
+def _write(lines: queue.Queue[logging.LogRecord | None]) -> None:
+    out = logging.StreamHandler(sys.stderr)
+    while line := lines.get():
+        out.handle(line)

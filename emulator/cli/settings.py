@@ -1,0 +1,114 @@
+"""What commands share: the emulator's settings as options and variables, and the seed that they name."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ..emulator import DEFAULT_TOKEN_KEY, Emulator
+from ..reach.server import Server
+from ..scenario import seeds
+from ..scenario.documents import SeedError
+from ..scenario.seeds import Seed
+from ..service.store import Baseline
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 4580
+
+
+def setting(name: str, **attributes: Any) -> Callable[[Any], Any]:
+    """Return an option that an environment variable sets as well."""
+    variable = "HEALTHIMAGING_EMULATOR_" + name.removeprefix("--").replace("-", "_").upper()
+    return click.option(name, envvar=variable, show_envvar=True, **attributes)
+
+
+class Port(click.IntRange):
+    """Kubernetes sets our variable to ``tcp://10.0.0.1:4580`` beside a service that is called as we are."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return DEFAULT_PORT if str(value).startswith("tcp://") else super().convert(value, param, ctx)
+
+
+def account(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Check the option ``--account``."""
+    if value is not None and not re.fullmatch("[0-9]{12}", value):
+        raise click.BadParameter("an account has 12 digits")
+    return value
+
+
+EMULATOR = (
+    setting(
+        "--seed",
+        multiple=True,
+        type=click.Path(readable=False),
+        help="A file, or a folder of them; repeatable (with : in the variable).  [default: the demo]",
+    ),
+    setting("--faults", type=click.Path(readable=False), help="A file with a list of fault rules."),
+    setting(
+        "--page-size",
+        default=50,
+        show_default=True,
+        type=click.IntRange(1, 50),
+        help="Entries a page where the request has no maxResults.",
+    ),
+    setting("--token-key", default=DEFAULT_TOKEN_KEY, help="Seals the tokens; replicas share it."),
+    setting(
+        "--token-lifetime",
+        type=click.FloatRange(0, min_open=True),
+        help="Seconds for which a token is good.  [default: for ever]",
+    ),
+    setting("--control-token", help="Asked for by the control API.  [default: none]"),
+)
+
+
+def emulator_settings(command: Any) -> Any:
+    """Give a command the emulator's settings."""
+    return functools.reduce(lambda command, option: option(command), reversed(EMULATOR), command)
+
+
+def log_level(default: str) -> Callable[[Any], Any]:
+    """Return the option for how much is logged."""
+    return setting(
+        "--log-level",
+        default=default,
+        help="From info on, one line a request.",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        show_default=True,
+    )
+
+
+def load(sources: Any, faults: str | None = None) -> Seed:
+    """Load a seed; what is wrong with it is one line, and exit code 2."""
+    try:
+        return seeds.load(*sources, faults=faults)
+    except SeedError as error:
+        raise BadSeed(str(error)) from None
+
+
+class BadSeed(click.ClickException):
+    """A seed that cannot be served."""
+
+    exit_code = 2
+
+
+def listen(seed: Seed, host: str, port: int, **settings: Any) -> Server:
+    """Serve a seed; why that cannot be is one line."""
+    try:
+        return Emulator(seed, **settings).serve(host, port)
+    except OSError as error:
+        in_use = "the port is in use; choose another with --port"
+        reason = in_use if error.errno == errno.EADDRINUSE else error.strerror or error
+        raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def summary(baseline: Baseline) -> str:
+    """Count what a seed holds."""
+    histories = [history for image_sets in baseline.values() for history in image_sets.values()]
+    counts = {"data store": len(baseline), "image set": len(histories), "version": sum(map(len, histories))}
+    return ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items())

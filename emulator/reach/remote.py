@@ -1,0 +1,188 @@
+"""An emulator that runs elsewhere, through its control API: what an ``Emulator`` offers, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from http.client import HTTPConnection, HTTPException
+from typing import Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from ..scenario.account import DEFAULT_ACCOUNT, Part
+from ..scenario.calls import Call
+from ..scenario.control import PREFIX, CallList, ClockState, ErrorBody, RuleList, Version
+from ..scenario.faults import RuleStatus
+from ..scenario.rules import Rule
+from . import environment
+
+TIMEOUT = 60.0
+"""Seconds for an answer: a large seed takes some."""
+
+T = TypeVar("T")
+
+
+class ControlError(ValueError):
+    """A refusal of the control API: its code, the message, and the path to the mistake."""
+
+    def __init__(self, code: str, message: str, path: str | None = None) -> None:
+        self.code, self.message, self.path = code, message, path
+        super().__init__(": ".join(part for part in (path, message) if part))
+
+
+class Remote:
+    """One account of an emulator at a URL.
+
+    What is asked of it raises ``ControlError`` where the emulator refuses, and ``OSError`` where there is none.
+    """
+
+    def __init__(self, url: str, account: str = DEFAULT_ACCOUNT, *, control_token: str | None = None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "http" or not parts.hostname:
+            raise ValueError(f"{url} is not the URL of an emulator, such as http://127.0.0.1:4580")
+        self.url = url.rstrip("/")
+        self.account = account
+        self.faults = RemoteFaults(self)
+        self.clock = RemoteClock(self)
+        self._headers = {"x-emulator-account": account, "Content-Type": "application/json"}
+        if control_token:
+            self._headers["x-emulator-token"] = control_token
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables to add to this process's, so that SDKs find this account; see ``environment.variables``."""
+        return environment.variables(self.url, self.account)
+
+    @property
+    def calls(self) -> list[Call]:
+        """The journal as it is now, oldest call first."""
+        return self.ask("GET", "calls", type=CallList).calls
+
+    def reset(self, *only: Part) -> None:
+        """Return the account to its seed, whole or in some parts."""
+        self.ask("POST", "reset", {"only": only} if only else {})
+
+    def seed(self) -> bytes:
+        """Return what the account sees, as a seed in JSON."""
+        return bytes(self.ask("GET", "seed", type=msgspec.Raw))
+
+    def put_seed(self, seed: bytes) -> None:
+        """Begin again with another seed, to which a reset returns from now on."""
+        self.ask("PUT", "seed", msgspec.Raw(seed))
+
+    def image_set(self, datastore_id: str, image_set_id: str) -> RemoteImageSet:
+        """Return a handle to change an image set."""
+        return RemoteImageSet(self, datastore_id, image_set_id)
+
+    def add_image_set(self, datastore_id: str, image_set_id: str, **members: Any) -> RemoteImageSet:
+        """Add an image set with its version 1, and return a handle; see ``Emulator.add_image_set``."""
+        given: dict[str, Any] = {
+            "version_id": "1",
+            "image_set_state": "ACTIVE",
+            "image_set_workflow_status": "CREATED",
+            "created_at": self.clock.now(),
+        }
+        version = Version(**given | members)
+        image_set = {"imageSetId": image_set_id, "versions": [_members(version)]}
+        self.ask("POST", "seed", {"datastores": [{"datastoreId": datastore_id, "imageSets": [image_set]}]})
+        return self.image_set(datastore_id, image_set_id)
+
+    def ask(self, method: str, path: str, body: Any = None, *, type: type[T] = object) -> T:  # type: ignore[assignment]
+        """Send a request to the control API, and return its answer as a type."""
+        parts = urlsplit(self.url)
+        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
+        try:
+            content = None if body is None else msgspec.json.encode(body)
+            connection.request(method, parts.path + PREFIX + path, content, self._headers)
+            response = connection.getresponse()
+            answered = response.read()
+        except HTTPException as error:
+            raise ControlError("BadRequest", f"{self.url} does not speak HTTP: {error!r}") from None
+        finally:
+            connection.close()
+        try:
+            if response.status >= 400:
+                refusal = msgspec.json.decode(answered, type=ErrorBody).error
+                raise ControlError(refusal.code, refusal.message, refusal.path)
+            return msgspec.json.decode(answered or b"null", type=type)
+        except msgspec.DecodeError:
+            raise ControlError("BadRequest", f"{self.url} is not an emulator: it answered {response.status}") from None
+
+
+class RemoteFaults:
+    """The account's fault rules."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    def add(self, *rules: Rule) -> list[RuleStatus]:
+        """Arm rules behind those that there are, all or none, and return them with their ids."""
+        return self._remote.ask("POST", "faults", rules, type=RuleList).faults
+
+    def remove(self, id: str) -> None:
+        """Disarm a rule, and end the stalls and delays that it causes."""
+        self._remote.ask("DELETE", f"faults/{quote(id)}")
+
+    def clear(self) -> None:
+        """Disarm all rules."""
+        self._remote.ask("DELETE", "faults")
+
+    def __getitem__(self, id: str) -> RuleStatus:
+        return self._remote.ask("GET", f"faults/{quote(id)}", type=RuleStatus)
+
+    def __iter__(self) -> Iterator[RuleStatus]:
+        return iter(self._remote.ask("GET", "faults", type=RuleList).faults)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+class RemoteClock:
+    """The account's clock; see ``Clock``."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    def now(self) -> float:
+        """Return the time in epoch seconds."""
+        return self._remote.ask("GET", "clock", type=ClockState).now
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether time stands still."""
+        return self._remote.ask("GET", "clock", type=ClockState).is_frozen
+
+    def freeze(self, at: float | datetime | str | None = None) -> None:
+        """Stand still, at a time or where the clock is."""
+        self._remote.ask("PUT", "clock", {"freeze": True if at is None else at})
+
+    def advance(self, seconds: float) -> None:
+        """Move on, standing or running."""
+        self._remote.ask("PUT", "clock", {"advance": seconds})
+
+    def run(self) -> None:
+        """Run on from where the clock stands."""
+        self._remote.ask("PUT", "clock", {"run": True})
+
+
+class RemoteImageSet:
+    """One image set; see ``ImageSet``."""
+
+    def __init__(self, remote: Remote, datastore_id: str, image_set_id: str) -> None:
+        self._remote = remote
+        self._path = f"datastores/{quote(datastore_id)}/imageSets/{quote(image_set_id)}/versions"
+
+    def append(self, *, after: float = 0.0, **members: Any) -> None:
+        """Add the next version, now or in ``after`` seconds of the account's clock."""
+        self._remote.ask("POST", self._path, Version(after=after, **members))
+
+    def replace(self, version_id: str, *, after: float = 0.0, **members: Any) -> None:
+        """Put another version in the place of one, whole."""
+        path = f"{self._path}/{quote(version_id)}"
+        self._remote.ask("PUT", path, Version(after=after, **members))
+
+
+def _members(version: Version) -> dict[str, Any]:
+    members: dict[str, Any] = msgspec.to_builtins(version)
+    return {name: value for name, value in members.items() if name != "after"}

@@ -1,0 +1,165 @@
+"""``exec`` and ``env``, as programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import run
+from tests.demo import DATASTORE, SAMPLE
+from tests.raw import HANG_SECONDS
+
+LIST = f"""
+import boto3
+listed = boto3.client("medical-imaging").list_image_set_versions(datastoreId="{DATASTORE}", imageSetId="{SAMPLE}")
+print([entry["versionId"] for entry in listed["imageSetPropertiesList"]])
+"""
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "emulator", "exec", *arguments]
+
+
+def executed(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=False,
+    )
+
+
+def test_the_command_finds_the_emulator_with_no_code_changed() -> None:
+    finished = executed("--", sys.executable, "-c", LIST)
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "['4', '3', '2', '1']\n", "")
+
+
+def test_nothing_of_the_users_leads_it_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[default]\nignore_configured_endpoint_urls = true\nregion = eu-west-1\n")
+    finished = executed(
+        *("--", sys.executable, "-c", LIST),
+        AWS_CONFIG_FILE=str(tmp_path / "config"),
+        AWS_ENDPOINT_URL="http://127.0.0.1:1",
+        AWS_ENDPOINT_URL_MEDICAL_IMAGING="http://127.0.0.1:1",
+        AWS_IGNORE_CONFIGURED_ENDPOINT_URLS="true",
+        HTTP_PROXY="http://127.0.0.1:1",
+        http_proxy="http://127.0.0.1:1",
+    )
+    assert (finished.returncode, finished.stdout) == (0, "['4', '3', '2', '1']\n")
+
+
+def test_options_of_the_command_are_the_commands() -> None:
+    assert executed("echo", "--seed", "-h").stdout == "--seed -h\n"
+
+
+def test_it_has_the_settings_of_serve_and_an_account(tmp_path: Path) -> None:
+    faults = tmp_path / "faults.yaml"
+    faults.write_text("[{error: {code: ThrottlingException}}]")
+    finished = executed(
+        *("--faults", str(faults), "--account", "111111111111", "--log-level", "info"),
+        *("--", sys.executable, "-c", f"import os; print(os.environ.get('AWS_PROFILE')); {LIST.strip()}"),
+        AWS_PROFILE="there-is-none",
+        AWS_MAX_ATTEMPTS="1",
+    )
+    assert (finished.returncode, finished.stdout) == (1, "None\n")
+    assert "429 ThrottlingException" in finished.stderr
+    assert "An error occurred (ThrottlingException)" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143), ("kill -KILL $$", 137)],
+)
+def test_the_exit_code_is_the_commands(script: str, code: int) -> None:
+    assert executed("--", "bash", "-c", script).returncode == code
+
+
+def test_a_command_that_cannot_be_run_is_one_line_as_in_a_shell(tmp_path: Path) -> None:
+    missing, folder = executed("--", "there-is-none"), executed("--", str(tmp_path))
+    assert (missing.returncode, missing.stderr) == (127, "Error: cannot run there-is-none: No such file or directory\n")
+    assert (folder.returncode, folder.stderr) == (126, f"Error: cannot run {tmp_path}: Permission denied\n")
+
+
+def test_a_bad_seed_runs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "seed.json").write_text("[]")
+    finished = executed("--seed", str(tmp_path), "--", "echo", "run")
+    assert (finished.returncode, finished.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--account", "1", "true"), ("--account", "\u0661" * 12, "true")])
+def test_what_cannot_be_meant_is_refused(arguments: tuple[str, ...]) -> None:
+    assert run("exec", *arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["INT", "TERM", "HUP", "QUIT", "USR1", "USR2"])
+def test_signals_reach_the_command(name: str) -> None:
+    script = f"trap 'echo {name}; exit 3' {name}; echo ready; while :; do :; done"
+    with subprocess.Popen(command("--", "bash", "-c", script), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(getattr(signal, "SIG" + name))
+        assert process.wait(HANG_SECONDS) == 3
+        assert process.stdout.read() == f"{name}\n"
+
+
+def test_a_key_of_the_terminal_reaches_the_command_once() -> None:
+    # The second signal, which the command asks for, comes behind whatever the first one caused.
+    script = (
+        "import os, signal; signal.pthread_sigmask(signal.SIG_BLOCK, [2, 10]); print('ready', flush=True); "
+        "signal.sigwait([2]); os.kill(os.getppid(), 10); signal.sigwait([10]); print(signal.sigpending())"
+    )
+    own_terminal = (
+        "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    ours, theirs = os.openpty()
+    whole = [sys.executable, "-c", own_terminal, *command("--", sys.executable, "-c", script)]
+    with subprocess.Popen(whole, stdin=theirs, stdout=subprocess.PIPE, text=True) as process:
+        os.close(theirs)
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        os.write(ours, b"\x03")
+        assert process.stdout.read() == "set()\n"
+        assert process.wait(HANG_SECONDS) == 0
+    os.close(ours)
+
+
+# env
+
+
+def test_env_is_for_a_shell_unless_said_otherwise() -> None:
+    script = run("env", "--port", "4600").stdout + LIST_ENDPOINT
+    finished = subprocess.run(["bash", "-ec", script], env={}, capture_output=True, text=True, check=True)
+    assert finished.stdout == "http://127.0.0.1:4600 emulator us-east-1\n"
+
+
+LIST_ENDPOINT = "echo $AWS_ENDPOINT_URL_MEDICAL_IMAGING $AWS_ACCESS_KEY_ID $AWS_REGION"
+
+
+@pytest.mark.parametrize("form", ["dotenv", "github"])
+def test_env_as_lines(form: str) -> None:
+    lines = run("env", "--format", form, "--account", "111111111111").stdout.splitlines()
+    variables = dict(line.split("=", 1) for line in lines)
+    assert variables["AWS_ENDPOINT_URL_MEDICAL_IMAGING"] == "http://127.0.0.1:4580"
+    assert variables["AWS_ACCESS_KEY_ID"] == "111111111111"
+
+
+def test_env_as_json_and_of_another_host() -> None:
+    variables = json.loads(run("env", "--format", "json", "--host", "emulator").stdout)
+    assert variables["AWS_ENDPOINT_URL_MEDICAL_IMAGING"] == "http://emulator:4580"
+    assert variables["NO_PROXY"] == "127.0.0.1,localhost,::1,emulator"
+    assert "http://[::1]:4580" in run("env", "--host", "::1").stdout
+
+
+def test_env_quotes_what_a_shell_or_a_dotenv_file_would_read_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "a$b;c")
+    assert "export NO_PROXY='a$b;c,127.0.0.1,localhost,::1'\n" in run("env").stdout
+    assert 'NO_PROXY="a$b;c,127.0.0.1,localhost,::1"\n' in run("env", "--format", "dotenv").stdout

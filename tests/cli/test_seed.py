@@ -1,0 +1,247 @@
+"""``seed``: what it makes, finds wrong, and fetches."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator import Emulator, Fault
+from emulator.reach.server import Server
+from emulator.scenario import seeds
+from tests.cli.conftest import run
+from tests.conftest import DEMO
+from tests.demo import DATASTORE, MANY, SAMPLE
+
+IDS = ["--datastore-id", DATASTORE]
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "emulator")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+
+
+def test_seed_check_counts(tmp_path: Path) -> None:
+    result = run("seed", "check", str(DEMO))
+    assert (result.exit_code, result.stdout) == (0, "ok: 2 data stores, 22 image sets, 267 versions\n")
+    one = tmp_path / "one.yaml"
+    one.write_text(f"datastores: [{{datastoreId: '{DATASTORE}'}}]")
+    assert run("seed", "check", str(one)).stdout == "ok: 1 data store, 0 image sets, 0 versions\n"
+
+
+def test_seed_check_warns(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.json"
+    seed.write_text(
+        DEMO.read_text().replace(
+            '"ACTIVE", "ImageSetWorkflowStatus": "COPIED"', '"LOCKED", "ImageSetWorkflowStatus": "COPIED"', 1
+        )
+    )
+    finished = subprocess.run(
+        [sys.executable, "-m", "emulator", "seed", "check", str(seed)], capture_output=True, text=True, check=True
+    )
+    path = "$.datastores[0].imageSets[0].versions[3]"
+    assert finished.stderr == f"warning: {seed}: {path}: the service was never seen to show LOCKED with COPIED\n"
+    assert finished.stdout.startswith("ok: ")
+
+
+@pytest.mark.parametrize("created_at", ["1704067200", "2024-01-01T00:00:00Z"])
+def test_seed_generate_writes_a_seed(tmp_path: Path, created_at: str) -> None:
+    seed = tmp_path / "seed.json"
+    numbers = ["--versions", "12", "--failed", "3", "--seed", "4", "--created-at", created_at]
+    assert run("seed", "generate", *numbers, "--image-set-id", MANY, "--output", str(seed)).exit_code == 0
+    history = seeds.load(seed).baseline[DATASTORE][MANY]
+    assert (len(history), sum(version.message is not None for version in history)) == (12, 3)
+    assert history[0].created_at == 1704067200.0
+    assert run("seed", "generate", *numbers, "--image-set-id", MANY).stdout == seed.read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--versions", "0"), ("--failed", "137"), ("--created-at", "x"), ("--image-set-id", "X")]
+)
+def test_seed_generate_refuses_what_no_seed_may_say(arguments: tuple[str, ...]) -> None:
+    result = run("seed", "generate", *arguments)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    generate = [sys.executable, "-m", "emulator", "seed", "generate", "--versions", "2000", "--output", "seed.json"]
+    command = ["bash", "-c", 'ulimit -f 1; exec "$@"', "bash", *generate]  # no file may be larger than 1 KiB
+    unmeasured = {
+        name: value for name, value in os.environ.items() if not name.startswith("COV")
+    }  # it writes files too
+    finished = subprocess.run(command, cwd=tmp_path, env=unmeasured, capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stderr) == (1, "Error: cannot write seed.json: File too large\n")
+
+
+def test_seed_schema_is_json() -> None:
+    assert json.loads(run("seed", "schema").stdout)["$schema"].endswith("2020-12/schema")
+
+
+# Capturing.
+
+
+def capture(server: Server, *arguments: str) -> Any:
+    return run("seed", "capture", *IDS, "--endpoint-url", server.url, *arguments)
+
+
+def test_capture_reads_every_page_through_boto3(server: Server, emulator: Emulator, tmp_path: Path) -> None:
+    output = tmp_path / "seed.json"
+    result = capture(server, "--image-set-id", MANY, "--image-set-id", SAMPLE, "--output", str(output))
+    assert (result.exit_code, result.stderr) == (0, "captured 1 data store, 2 image sets, 141 versions\n")
+    captured, demo = seeds.load(output).baseline, seeds.load(DEMO).baseline
+    assert captured == {DATASTORE: {id: demo[DATASTORE][id] for id in (MANY, SAMPLE)}}
+    assert [call.page for call in emulator.calls] == [1, 2, 3, 1]
+
+
+def test_capture_is_for_the_credentials_that_there_are(
+    server: Server, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "111111111111")
+    assert capture(server, "--image-set-id", SAMPLE).exit_code == 0
+    assert len(emulator.account("111111111111").calls) == 1
+
+
+def test_capture_warns_of_a_page_that_was_lost(server: Server, emulator: Emulator) -> None:
+    emulator.faults.add(Fault.page("drop-token", page=2))
+    script = [sys.executable, "-m", "emulator", "seed", "capture", *IDS, "--endpoint-url", server.url]
+    finished = subprocess.run([*script, "--image-set-id", MANY], capture_output=True, text=True, check=True)
+    assert f"warning: {MANY}: 37 of versions 1 to 137 are missing\n" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (Fault.error("AccessDeniedException", "No."), "AccessDeniedException"),
+        (Fault.body("truncate"), "an answer came without imageSetPropertiesList: it was cut on its way"),
+        (Fault.connection("reset"), "Connection was closed"),
+    ],
+)
+def test_capture_says_in_one_line_why_it_failed(
+    server: Server, emulator: Emulator, tmp_path: Path, rule: Any, message: str
+) -> None:
+    emulator.faults.add(rule)
+    output = tmp_path / "seed.json"
+    result = capture(server, "--image-set-id", MANY, "--output", str(output))
+    assert (result.exit_code, result.stderr.count("\n"), output.exists()) == (1, 1, False)
+    assert message in result.stderr
+
+
+def test_capture_of_a_profile_that_is_not_there_is_one_line(server: Server) -> None:
+    result = capture(server, "--image-set-id", MANY, "--profile", "there-is-none")
+    assert (result.exit_code, result.stderr) == (1, "Error: The config profile (there-is-none) could not be found\n")
+
+
+def test_capture_shows_progress_on_a_terminal(server: Server) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "emulator", "seed", "capture", *IDS, "--endpoint-url", server.url]
+    with subprocess.Popen([*command, "--image-set-id", MANY], stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        process.communicate(timeout=60)
+    shown = os.read(ours, 10_000).decode().replace("\r\n", "\n")
+    os.close(ours)
+    progress = "".join(f"\r{MANY}: {count} versions" for count in (50, 100, 137))
+    assert shown == f"{progress}\ncaptured 1 data store, 1 image set, 137 versions\n"
+
+
+def entry(version: int, **members: Any) -> dict[str, Any]:
+    return {"imageSetId": SAMPLE, "versionId": str(version), "imageSetState": "ACTIVE"} | members
+
+
+def from_input(content: Any, *arguments: str) -> Any:
+    return run("seed", "capture", *IDS, "--input", "-", *arguments, input=json.dumps(content).encode())
+
+
+def test_capture_takes_what_the_aws_cli_saved() -> None:
+    created = "2023-03-28T18:12:06.436000+00:00"  # as version 2 of the CLI prints it; version 1 prints numbers
+    saved = {
+        "imageSetPropertiesList": [
+            entry(2, createdAt=created, updatedAt=1680027455.944, ImageSetWorkflowStatus="UPDATED"),
+            entry(1, createdAt=1680027126.436, ImageSetWorkflowStatus="CREATED"),
+        ]
+    }
+    result = from_input(saved)
+    assert (result.exit_code, result.stderr) == (0, "captured 1 data store, 1 image set, 2 versions\n")
+    first, second = seeds.load(json.loads(result.stdout)).baseline[DATASTORE][SAMPLE]
+    assert (first.created_at, second.created_at, second.updated_at) == (1680027126.436, 1680027126.436, 1680027455.944)
+
+
+def test_capture_takes_the_list_alone_and_of_several_image_sets_those_that_are_wanted() -> None:
+    entries = [entry(1), entry(1, imageSetId=MANY)]
+    assert "2 image sets" in from_input(entries).stderr
+    result = from_input(entries, "--image-set-id", MANY)
+    assert list(seeds.load(json.loads(result.stdout)).baseline[DATASTORE]) == [MANY]
+
+
+@pytest.mark.parametrize(
+    ("content", "warning"),
+    [
+        ({"imageSetPropertiesList": [entry(1)], "NextToken": "x"}, "the list goes on: a token for more stands in it"),
+        ({"imageSetPropertiesList": [entry(1)], "nextToken": "x"}, "the list goes on: a token for more stands in it"),
+        ([entry(1, laterMember=1)], "laterMember is not known here, and left out"),
+        ([entry(4), entry(1)], f"{SAMPLE}: 2 of versions 1 to 4 are missing"),
+    ],
+)
+def test_capture_warns_and_goes_on(content: Any, warning: str, caplog: pytest.LogCaptureFixture) -> None:
+    result = from_input(content)
+    assert (result.exit_code, caplog.messages) == (0, [f"warning: {warning}"])
+    assert seeds.load(json.loads(result.stdout)).baseline
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "error"),
+    [
+        ("text", 2, "Expected `object | array`, got `str` - at"),
+        ({}, 2, "missing required field `imageSetPropertiesList`"),
+        ([{"versionId": "1"}], 2, "an entry has no imageSetId"),
+        ([entry(1, imageSetState="NEW")], 2, "$.datastores[0].imageSets[0].versions[0].imageSetState: Invalid enum"),
+        ([], 1, "no versions were found"),
+    ],
+)
+def test_capture_refuses_what_is_no_answer(content: Any, code: int, error: str) -> None:
+    result = from_input(content)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (code, "", 1)
+    assert error.removesuffix(" - at") in result.stderr
+
+
+def test_capture_wants_to_know_what() -> None:
+    result = run("seed", "capture", *IDS)
+    assert (result.exit_code, "give an --image-set-id, or an --input" in result.stderr) == (2, True)
+
+
+# Exporting.
+
+
+def test_export_writes_what_the_emulator_holds(server: Server, emulator: Emulator, tmp_path: Path) -> None:
+    emulator.image_set(DATASTORE, SAMPLE).append(image_set_state="LOCKED")
+    emulator.image_set(DATASTORE, SAMPLE, account="111111111111").replace("4", image_set_state="LOCKED")
+    output = tmp_path / "seed.json"
+    assert run("seed", "export", server.url, "--output", str(output)).exit_code == 0
+    assert len(seeds.load(output).baseline[DATASTORE][SAMPLE]) == 5
+    result = run("seed", "export", server.url, "--account", "111111111111")
+    assert seeds.load(json.loads(result.stdout)).baseline[DATASTORE][SAMPLE][-1].image_set_state == "LOCKED"
+
+
+def test_export_knows_the_control_token() -> None:
+    with Emulator.from_seed(DEMO, control_token="sesame").serve() as server:
+        assert run("seed", "export", server.url, "--control-token", "sesame").exit_code == 0
+        refused = run("seed", "export", server.url)
+    assert (refused.exit_code, refused.stderr) == (
+        1,
+        "Error: the header x-emulator-token does not hold the control token\n",
+    )
+
+
+def test_export_from_where_there_is_no_emulator_is_one_line() -> None:
+    assert run("seed", "export", "http://127.0.0.1:1").stderr == (
+        "Error: cannot reach http://127.0.0.1:1: Connection refused\n"
+    )
+    assert run("seed", "export", "127.0.0.1:1").exit_code == 1
