@@ -107,6 +107,11 @@ class Emulator:
         return self._accounts.get(id) or self._accounts.setdefault(id, Account(id, self.seed))
 
     @property
+    def accounts(self) -> list[Account]:
+        """All accounts that have been asked for."""
+        return list(self._accounts.values())
+
+    @property
     def faults(self) -> Faults:
         """The fault rules of the default account."""
         return self.account().faults

@@ -20,7 +20,7 @@ MAX_ATTEMPTS = 100
 """Of a call, the last so many are kept."""
 
 
-class Attempt(Struct, rename="camel", kw_only=True):
+class Attempt(Struct, rename="camel", kw_only=True, repr_omit_defaults=True):
     """One request; ``number`` is the SDK's own count, from 1. ``time`` is in epoch seconds by the account's clock.
 
     ``pause`` is how many seconds the client waited since the attempt before, or would have without ``backoff=False``;
@@ -37,8 +37,17 @@ class Attempt(Struct, rename="camel", kw_only=True):
     faults: list[str] = []
     delay: float = 0.0
 
+    def __str__(self) -> str:
+        parts = [
+            "no answer" if self.status is None else " ".join(filter(None, (str(self.status), self.code))),
+            f"by {', '.join(self.faults)}" if self.faults else "",
+            f"{self.delay:g} s late" if self.delay else "",
+            f"after a pause of {self.pause:g} s" if self.pause else "",
+        ]
+        return ", ".join(filter(None, parts))
 
-class Call(Struct, rename="camel", kw_only=True):
+
+class Call(Struct, rename="camel", kw_only=True, repr_omit_defaults=True):
     """One call of a client, with its attempts. ``outcome`` is an error's code, ``Success`` or ``NoAnswer``."""
 
     invocation_id: str | None
@@ -58,6 +67,11 @@ class Call(Struct, rename="camel", kw_only=True):
         self.operation, self.page = operation, page
         for name in ("datastore_id", "image_set_id", "max_results"):
             setattr(self, name, getattr(input, name, None))
+
+    def __str__(self) -> str:
+        asked = f"{self.operation} {self.datastore_id}/{self.image_set_id}, page {self.page or 'unknown'}"
+        what = asked if self.operation else f"{self.method} {self.path}"
+        return "\n  ".join([f"{what}: {self.outcome or 'not answered yet'}", *map(str, self.attempts)])
 
 
 class Calls(Sequence[Call]):
@@ -139,6 +153,9 @@ class Calls(Sequence[Call]):
 
     def __repr__(self) -> str:
         return f"<Calls {self._list()!r}, {self.dropped} dropped>"
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self))
 
     def _list(self) -> list[Call]:
         with self._lock:

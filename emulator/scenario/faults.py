@@ -6,7 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import structs
@@ -85,9 +85,9 @@ class Armed:
             (match.operation is None or match.operation == call.operation)
             and (match.datastore_id is None or match.datastore_id == call.datastore_id)
             and (match.image_set_id is None or match.image_set_id == call.image_set_id)
-            and _is_among(call.page, match.page)
-            and _is_among(attempt, match.attempt)
-            and (self.rule.page is None or (call.page or 0) >= _FIRST_PAGE.get(self.rule.page, 1))
+            and is_among(call.page, match.page)
+            and is_among(attempt, match.attempt)
+            and (self.rule.page is None or (call.page or 0) >= FIRST_PAGE.get(self.rule.page, 1))
         )
 
     def fires(self, now: float) -> bool:
@@ -123,12 +123,13 @@ class Armed:
         return False
 
 
-_FIRST_PAGE = {"repeat-token": 2, "cycle": 3}
+FIRST_PAGE = {"repeat-token": 2, "cycle": 3}
 """Where a token can be repeated, and where one can lead back: the first page has none."""
 
 
-def _is_among(number: int | None, wanted: int | list[int] | None) -> bool:
-    return wanted is None or number == wanted or (isinstance(wanted, list) and number in wanted)
+def is_among(found: int | str | None, wanted: Any) -> bool:
+    """Say whether a rule matches one thing: that which it names, one of several, or any."""
+    return wanted is None or found == wanted or (isinstance(wanted, list) and found in wanted)
 
 
 class Firing(NamedTuple):

@@ -18,7 +18,9 @@ Seconds = Annotated[float, Meta(ge=0, le=86400)]
 Count = Annotated[int, Meta(ge=1)]
 
 
-class _Part(Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+class _Part(
+    Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True, repr_omit_defaults=True
+):
     pass
 
 

@@ -1,0 +1,259 @@
+"""A pytest plugin: an emulator for each test, in its process or behind a server.
+
+pytest loads this module in every run, so it imports what it needs only where it is used.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+    from ..emulator import Emulator
+    from ..scenario.account import Account
+    from ..scenario.faults import RuleStatus
+    from ..scenario.rules import Rule
+    from ..scenario.seeds import Seed
+    from .remote import Remote
+
+MARKER = "healthimaging"
+
+SHOWN = 50
+"""Of the calls of a test that fails, the last so many are shown."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("healthimaging", "AWS HealthImaging emulator")
+    group.addoption(
+        "--healthimaging-endpoint",
+        metavar="URL",
+        help="Let healthimaging_server be an account of the emulator at URL, instead of one of our own.",
+    )
+    parser.addini("healthimaging_seed", "Seeds for every test: files or folders.  [default: the demo]", "paths", [])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        f"{MARKER}(seed, faults, backoff, allow_unfired): what the emulator begins with, the fault rules of the test, "
+        "whether boto3 sleeps before it tries again, and whether a rule may never fire.",
+    )
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``@pytest.mark.healthimaging`` says; the mark of a test goes before those of its class and module."""
+
+    seed: Any = None
+    faults: Sequence[Rule | Mapping[str, Any]] = ()
+    backoff: bool = False
+    allow_unfired: bool = False
+
+
+def _options(item: pytest.Item) -> Options:
+    marks = list(item.iter_markers(MARKER))
+    merged = {name: value for mark in reversed(marks) for name, value in mark.kwargs.items()}
+    unknown = [name for name in merged if name not in Options.__dataclass_fields__]
+    if unknown or any(mark.args for mark in marks):
+        known = ", ".join(f"{name}=" for name in Options.__dataclass_fields__)
+        raise pytest.UsageError(f"@pytest.mark.{MARKER} takes {known}")
+    return Options(**merged)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let the mark alone be enough."""
+    names = getattr(item, "fixturenames", None)
+    if names is not None and item.get_closest_marker(MARKER) and not _FIXTURES & set(names):
+        names.append("healthimaging")
+
+
+_FIXTURES = {"healthimaging", "healthimaging_server"}
+
+
+# Seeds.
+
+
+_SEED = pytest.StashKey["Seed"]()
+
+
+@pytest.fixture
+def healthimaging_seed(request: pytest.FixtureRequest) -> Any:
+    """Say what the emulator begins with, files, folders or a document; override it where the mark does not do."""
+    seed = _options(request.node).seed
+    return request.config.getini("healthimaging_seed") if seed is None else seed
+
+
+def _load(config: pytest.Config, sources: Any) -> Seed:
+    """Load a seed; that of the configuration once for all tests."""
+    from ..scenario import seeds
+
+    is_configured = sources == config.getini("healthimaging_seed")
+    if is_configured and _SEED in config.stash:
+        return config.stash[_SEED]
+    listed = sources if isinstance(sources, (list, tuple)) else [sources]
+    found = [config.rootpath / each if isinstance(each, (str, Path)) else each for each in listed]
+    loaded = seeds.load(*(found or [seeds.fixture("demo")]))
+    if is_configured:
+        config.stash[_SEED] = loaded
+    return loaded
+
+
+def _rules(options: Options) -> list[Rule]:
+    from msgspec import convert
+
+    from ..scenario.rules import Rule
+
+    return [rule if isinstance(rule, Rule) else convert(rule, Rule) for rule in options.faults]
+
+
+# In this process.
+
+
+@pytest.fixture
+def healthimaging(request: pytest.FixtureRequest, healthimaging_seed: Any) -> Iterator[Emulator]:
+    """Return a fresh emulator, which every boto3 client of ``medical-imaging`` reaches while the test runs."""
+    from ..emulator import Emulator
+
+    options = _options(request.node)
+    emulator = Emulator(_load(request.config, healthimaging_seed))
+    with _watched(request.node, emulator.faults, lambda: emulator.accounts):
+        emulator.faults.add(*_rules(options))
+        with emulator.patch(backoff=options.backoff):
+            yield emulator
+
+
+@pytest.fixture
+def healthimaging_client(request: pytest.FixtureRequest, healthimaging: Emulator) -> BaseClient:
+    """Return a boto3 client of the test's emulator."""
+    return healthimaging.client(backoff=_options(request.node).backoff)
+
+
+# Behind a server.
+
+
+@pytest.fixture(scope="session")
+def _healthimaging_endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Return where the session's emulator is: elsewhere, or served from here."""
+    from ..emulator import Emulator
+
+    url = request.config.getoption("--healthimaging-endpoint")
+    if url:
+        yield url
+        return
+    with Emulator(_load(request.config, request.config.getini("healthimaging_seed"))).serve() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def _healthimaging_accounts() -> Iterator[str]:
+    """Return an account for each test; others may use the same emulator, so they begin anywhere."""
+    first = secrets.randbelow(10**12)
+    return (f"{number % 10**12:012}" for number in itertools.count(first))
+
+
+@pytest.fixture
+def healthimaging_server(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    healthimaging_seed: Any,
+    _healthimaging_endpoint: str,
+    _healthimaging_accounts: Iterator[str],
+) -> Iterator[Remote]:
+    """Return an account of the session's server, and set the environment so that plain SDK clients reach it."""
+    import boto3
+
+    from ..scenario import seeds
+    from .environment import child
+    from .remote import Remote
+
+    token = os.environ.get("HEALTHIMAGING_EMULATOR_CONTROL_TOKEN")
+    remote = Remote(_healthimaging_endpoint, next(_healthimaging_accounts), control_token=token)
+    is_elsewhere = request.config.getoption("--healthimaging-endpoint")
+    if healthimaging_seed != ([] if is_elsewhere else request.config.getini("healthimaging_seed")):
+        seed = _load(request.config, healthimaging_seed)
+        remote.put_seed(seeds.dump(seed.baseline, seed.faults))
+    variables = child(remote.url, remote.account)
+    for name in os.environ.keys() - variables:
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which keeps the credentials of the test before
+    with _watched(request.node, remote.faults, lambda: [remote]):
+        remote.faults.add(*_rules(_options(request.node)))
+        yield remote
+    remote.reset()
+
+
+# What became of the rules, and what the client did.
+
+
+class _Watch(NamedTuple):
+    """What a test may change, accounts here or elsewhere, and the ids of the rules that were there before it."""
+
+    views: Callable[[], Iterable[Account | Remote]]
+    seeded: set[str | None]
+
+
+_WATCHES = pytest.StashKey[list[_Watch]]()
+
+
+@contextmanager
+def _watched(
+    item: pytest.Item, faults: Iterable[RuleStatus], views: Callable[[], Iterable[Account | Remote]]
+) -> Iterator[None]:
+    """Have what a test adds to the ``faults`` that there are, and its calls, looked at when it ends."""
+    watch = _Watch(views, {rule.id for rule in faults})
+    watches = item.stash.setdefault(_WATCHES, [])
+    watches.append(watch)
+    try:
+        yield
+    finally:
+        watches.remove(watch)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test that passed although one of its rules never fired: it did not test what it says."""
+    result = yield
+    unfired = [text for watch in item.stash.get(_WATCHES, []) for text in _unfired(watch)]
+    if unfired and not _options(item).allow_unfired:
+        pytest.fail("\n".join(unfired), pytrace=False)
+    return result
+
+
+def _unfired(watch: _Watch) -> Iterator[str]:
+    from ..scenario.misses import nearest_miss
+
+    for view in watch.views():
+        for rule in view.faults:
+            if not rule.fired and rule.id not in watch.seeded:
+                yield f"fault rule {rule.id} never fired: {nearest_miss(rule, view.calls)}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the client really did where a test fails."""
+    report = yield
+    if report.failed:
+        for watch in item.stash.get(_WATCHES, []):
+            report.sections.append(("HealthImaging calls", _journal(watch)))
+    return report
+
+
+def _journal(watch: _Watch) -> str:
+    try:
+        calls = [str(call) for view in watch.views() for call in view.calls]
+    except (OSError, ValueError) as error:  # of an emulator elsewhere
+        return f"unknown: {error}"
+    earlier = [f"{len(calls) - SHOWN} earlier ones"] if len(calls) > SHOWN else []
+    return "\n".join([*earlier, *calls[-SHOWN:]]) or "none"

@@ -1,0 +1,351 @@
+"""The pytest plugin, in runs of pytest of its own: what a user's test suite sees."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any, Protocol
+
+import pytest
+
+from emulator import Emulator
+from emulator.reach.server import Server
+from tests.conftest import DEMO
+from tests.demo import DATASTORE, MANY, ONE, SAMPLE
+
+HEAD = f"""
+import boto3, os, subprocess, sys
+import pytest
+from botocore.exceptions import ClientError
+from emulator import Fault
+
+DATASTORE, SAMPLE, MANY, ONE = {DATASTORE!r}, {SAMPLE!r}, {MANY!r}, {ONE!r}
+
+def listed(client=None, image_set_id=SAMPLE):
+    client = client or boto3.client("medical-imaging")
+    page = client.list_image_set_versions(datastoreId=DATASTORE, imageSetId=image_set_id)
+    return [entry["versionId"] for entry in page["imageSetPropertiesList"]]
+"""
+HANG_SECONDS = 120
+
+
+class Run(Protocol):
+    def __call__(self, tests: str, *arguments: str) -> pytest.RunResult: ...
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a test file; the plugin is found as it is by every user, by its entry point."""
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.setenv("NO_PROXY", "example.com")
+
+    def run(tests: str, *arguments: str) -> pytest.RunResult:
+        pytester.makepyfile(test_it=HEAD + tests)
+        return pytester.runpytest_subprocess(*arguments, timeout=HANG_SECONDS)
+
+    return run
+
+
+def a_seed(versions: int) -> dict[str, Any]:
+    image_set = {"imageSetId": ONE, "generate": {"versions": versions}}
+    return {"datastores": [{"datastoreId": DATASTORE, "imageSets": [image_set]}]}
+
+
+def test_each_test_has_a_fresh_emulator_that_every_client_reaches(run: Run) -> None:
+    run(
+        """
+client = boto3.client("medical-imaging", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+
+@pytest.mark.parametrize("_", range(2))
+def test_patched(healthimaging, _):
+    healthimaging.image_set(DATASTORE, SAMPLE).append(image_set_state="LOCKED")
+    assert listed()[0] == listed(client)[0] == "5"
+    assert len(healthimaging.calls) == 2
+
+def test_client(healthimaging_client, healthimaging):
+    assert listed(healthimaging_client)[0] == "4"
+    assert len(healthimaging.calls) == 1
+
+def test_nothing_stays_patched():
+    from botocore.endpoint import Endpoint
+    assert Endpoint._do_get_response.__module__ == "botocore.endpoint"
+"""
+    ).assert_outcomes(passed=4)
+
+
+def test_seeds_come_from_the_configuration_the_mark_or_a_fixture(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nhealthimaging_seed = seeds/three.json")
+    pytester.mkdir("seeds").joinpath("three.json").write_text(json.dumps(a_seed(3)))
+    run(
+        f"""
+FOUR = {a_seed(4)!r}
+
+def test_configured(healthimaging):
+    assert len(listed(image_set_id=ONE)) == 3
+
+def test_configured_for_a_server(healthimaging_server):
+    assert len(listed(image_set_id=ONE)) == 3
+
+@pytest.mark.healthimaging(seed=FOUR)
+def test_marked(healthimaging):
+    assert len(listed(image_set_id=ONE)) == 4
+
+@pytest.mark.healthimaging(seed=FOUR)
+def test_marked_for_a_server(healthimaging_server):
+    assert len(listed(image_set_id=ONE)) == 4
+
+@pytest.mark.healthimaging(seed="seeds")
+class TestMarked:
+    def test_by_its_class(self, healthimaging):
+        assert len(listed(image_set_id=ONE)) == 3
+
+    @pytest.mark.healthimaging(seed=["seeds/three.json", {{"datastores": []}}])
+    def test_more_closely(self, healthimaging_server):
+        assert len(listed(image_set_id=ONE)) == 3
+
+class TestOverridden:
+    @pytest.fixture
+    def healthimaging_seed(self):
+        return FOUR
+
+    def test_here(self, healthimaging):
+        assert len(listed(image_set_id=ONE)) == 4
+"""
+    ).assert_outcomes(passed=7)
+
+
+def test_the_mark_alone_is_enough_and_adds_rules(run: Run) -> None:
+    run(
+        """
+@pytest.mark.healthimaging(faults=[Fault.error("ConflictException")])
+def test_a_rule():
+    with pytest.raises(ClientError, match="ConflictException"):
+        listed()
+
+@pytest.mark.healthimaging(faults=[{"error": {"code": "ConflictException"}}])
+def test_a_rule_as_json(healthimaging_server):
+    with pytest.raises(ClientError, match="ConflictException"):
+        listed()
+"""
+    ).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("backoff", [False, True])
+def test_retries_do_not_sleep_unless_they_are_told_to(run: Run, backoff: bool) -> None:
+    run(
+        f"""
+@pytest.mark.healthimaging(faults=[Fault.error("ThrottlingException", times=1)], backoff={backoff})
+def test_sleep(monkeypatch, healthimaging, healthimaging_client):
+    slept = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    listed()
+    healthimaging.faults.clear()
+    healthimaging.faults.add(Fault.error("ThrottlingException", times=1))
+    listed(healthimaging_client)
+    assert [seconds > 0 for seconds in slept] == [{backoff}] * 2
+"""
+    ).assert_outcomes(passed=1)
+
+
+def test_a_server_for_all_and_an_account_for_each(run: Run) -> None:
+    run(
+        """
+seen = []
+
+@pytest.mark.parametrize("_", range(3))
+def test_account(healthimaging_server, _):
+    assert (len(healthimaging_server.account), healthimaging_server.account.isdigit()) == (12, True)
+    assert os.environ["AWS_ACCESS_KEY_ID"] == healthimaging_server.account
+    seen.append((healthimaging_server.url, healthimaging_server.account))
+    healthimaging_server.image_set(DATASTORE, SAMPLE).append(image_set_state="LOCKED")
+    program = "import test_it; print(test_it.listed()[0])"
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert child.stdout == "5\\n"
+    assert len(healthimaging_server.calls) == 1
+
+def test_one_server_and_three_accounts():
+    assert (len({url for url, _ in seen}), len({account for _, account in seen})) == (1, 3)
+
+def test_the_environment_is_as_it_was():
+    assert (os.environ.get("AWS_ACCESS_KEY_ID"), os.environ["NO_PROXY"]) == (None, "example.com")
+"""
+    ).assert_outcomes(passed=5)
+
+
+def test_the_users_profile_does_not_lead_elsewhere(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "there-is-none")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "real")
+    run(
+        """
+def test_server(healthimaging_server):
+    assert listed()[0] == "4"
+    assert "AWS_SESSION_TOKEN" not in os.environ
+"""
+    ).assert_outcomes(passed=1)
+
+
+def test_an_emulator_that_runs_elsewhere(run: Run, demo_server: Server) -> None:
+    tests = f"""
+@pytest.mark.healthimaging(faults=[Fault.error("ConflictException", times=1)])
+def test_server(healthimaging_server):
+    assert healthimaging_server.url == {demo_server.url!r}
+    with pytest.raises(ClientError, match="ConflictException"):
+        listed()
+    assert listed(image_set_id=MANY)
+
+@pytest.mark.healthimaging(seed={a_seed(3)!r})
+def test_seed(healthimaging_server):
+    assert len(listed(image_set_id=ONE)) == 3
+"""
+    run(tests, "--healthimaging-endpoint", demo_server.url).assert_outcomes(passed=2)
+
+
+def test_an_emulator_elsewhere_that_is_not_there_is_said_to_be_missing(run: Run) -> None:
+    result = run("def test_server(healthimaging_server): pass", "--healthimaging-endpoint", "http://127.0.0.1:1")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*ConnectionRefusedError*"])
+
+
+def test_an_emulator_elsewhere_may_want_a_token(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEALTHIMAGING_EMULATOR_CONTROL_TOKEN", "sesame")
+    with Emulator.from_seed(DEMO, control_token="sesame").serve() as server:
+        test = "def test_server(healthimaging_server): assert healthimaging_server.calls == []"
+        run(test, "--healthimaging-endpoint", server.url).assert_outcomes(passed=1)
+
+
+def test_under_xdist_each_worker_has_its_own_server(run: Run, pytester: pytest.Pytester) -> None:
+    tests = """
+@pytest.mark.parametrize("number", range(8))
+def test_server(healthimaging_server, number, pytestconfig):
+    assert listed()[0] == "4"
+    worker = os.environ["PYTEST_XDIST_WORKER"]
+    (pytestconfig.rootpath / f"{number}.url").write_text(f"{worker} {healthimaging_server.url}")
+"""
+    run(tests, "-n", "2", "--dist", "each").assert_outcomes(passed=16)
+    run(tests, "-n", "2").assert_outcomes(passed=8)
+    seen = {file.read_text() for file in pytester.path.glob("*.url")}
+    assert len({url for _, url in map(str.split, seen)}) == len({worker for worker, _ in map(str.split, seen)})
+
+
+# Rules that never fire, and the journal.
+
+
+@pytest.mark.parametrize("fixture", ["healthimaging", "healthimaging_server"])
+def test_a_rule_that_never_fired_fails_the_test_and_names_the_nearest_miss(run: Run, fixture: str) -> None:
+    result = run(
+        f"""
+@pytest.mark.healthimaging(faults=[Fault.error("ConflictException", page=2, id="second")])
+def test_marked({fixture}):
+    listed()
+
+def test_added({fixture}):
+    {fixture}.faults.add(Fault.error("ConflictException"))
+    {fixture}.faults.add(Fault.error("ConflictException", skip=1))
+
+@pytest.mark.healthimaging(faults=[Fault.error("ConflictException", page=2)], allow_unfired=True)
+def test_allowed({fixture}):
+    listed()
+
+def test_removed({fixture}):
+    {fixture}.faults.add(Fault.error("ConflictException"))
+    {fixture}.faults.clear()
+
+@pytest.mark.healthimaging(seed=dict(faults=[dict(error=dict(code="ConflictException"))]))
+def test_seeded({fixture}):
+    {fixture}.faults.add(Fault.error("ConflictException", id="mine"))
+"""
+    )
+    result.assert_outcomes(failed=3, passed=2)
+    name = f"ListImageSetVersions {DATASTORE}/{SAMPLE}, page 1: Success"
+    lines = [line for line in result.stdout.lines if line.startswith("fault rule")]
+    assert lines == [
+        f"fault rule second never fired: the nearest miss was attempt 1 of {name}: its page is 1, not 2",
+        "fault rule fault-1 never fired: no request came",
+        "fault rule fault-2 never fired: no request came",
+        "fault rule mine never fired: no request came",
+    ]
+
+
+def test_a_rule_of_another_account_counts_too(run: Run) -> None:
+    run(
+        """
+def test_other(healthimaging):
+    healthimaging.account("111111111111").faults.add(Fault.delay(0))
+"""
+    ).assert_outcomes(failed=1)
+
+
+def test_a_failure_of_the_test_itself_is_not_hidden_and_shows_the_journal(run: Run) -> None:
+    result = run(
+        """
+@pytest.mark.healthimaging(faults=[Fault.error("ThrottlingException", times=1), Fault.error("ConflictException")])
+def test_mine(healthimaging):
+    try:
+        listed()
+    except ClientError:
+        assert False, "mine"
+
+def test_many(healthimaging_client):
+    for _ in range(60):
+        listed(healthimaging_client)
+    assert False
+
+@pytest.mark.healthimaging(faults=[Fault.error("ConflictException")])
+def test_none(healthimaging_server):
+    assert False
+"""
+    )
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "*AssertionError: mine",
+            "*- HealthImaging calls -*",
+            f"ListImageSetVersions {DATASTORE}/{SAMPLE}, page 1: ConflictException",
+            "  429 ThrottlingException, by fault-1",
+            "  409 ConflictException, by fault-2, after a pause of * s",
+            "*- HealthImaging calls -*",
+            "10 earlier ones",
+            "*- HealthImaging calls -*",
+            "none",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*never fired*")
+
+
+def test_a_journal_that_cannot_be_had_hides_nothing(run: Run) -> None:
+    result = run(
+        """
+def test_mine(healthimaging_server):
+    healthimaging_server.url = "http://127.0.0.1:1"
+    assert False, "mine"
+"""
+    )
+    result.stdout.fnmatch_lines(["*AssertionError: mine", "*- HealthImaging calls -*", "unknown: *refused*"])
+
+
+@pytest.mark.parametrize("mark", ["fault=[]", "[]"])
+def test_a_mark_that_cannot_be_meant_is_an_error(run: Run, mark: str) -> None:
+    result = run(f"@pytest.mark.healthimaging({mark})\ndef test_it(): pass")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*takes seed=, faults=, backoff=, allow_unfired=*"])
+
+
+def test_the_plugin_says_what_it_has(run: Run) -> None:
+    fixtures = run("", "--fixtures").stdout.str()
+    for name in ("healthimaging", "healthimaging_client", "healthimaging_server", "healthimaging_seed"):
+        assert f"\n{name} -- " in fixtures
+    assert "@pytest.mark.healthimaging(seed, faults, backoff, allow_unfired)" in run("", "--markers").stdout.str()
+    assert "healthimaging_seed (paths)" in run("", "--help").stdout.str()
+
+
+def test_a_run_that_does_not_use_it_loads_nothing_of_it() -> None:
+    program = """
+import sys, pytest
+before = set(sys.modules)
+import emulator.reach.pytest_plugin
+print(*sorted(set(sys.modules) - before))
+"""
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = {name for name in finished.stdout.split() if not name.startswith("_")}
+    assert loaded <= {"emulator", "emulator.reach", "emulator.reach.pytest_plugin", "secrets", "hmac", "base64"}
