@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from flask import Flask, Request, Response, request
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 MAX_HEADER = 4096
 """Characters of the header that names the rules that fired."""
+
+PREFLIGHT = "Access-Control-Request-Method"
+"""The header by which an OPTIONS is a browser's question beforehand."""
 
 log = logging.getLogger("emulator")
 
@@ -99,6 +104,8 @@ class _App(Flask):
         self._emulator = emulator
         self.register_blueprint(control.blueprint(emulator.account, emulator.control_token))
         self.register_error_handler(Exception, control.serialize_error)
+        if emulator.cors_origins:
+            _allow(self, emulator.cors_origins)
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         if request is None:
@@ -106,8 +113,19 @@ class _App(Flask):
         return self.url_map.bind("emulator", path_info=request.path, default_method=request.method)
 
     def dispatch_request(self) -> ResponseReturnValue:
+        if self._emulator.cors_origins and request.method == "OPTIONS" and PREFLIGHT in request.headers:
+            return Response(status=204)  # to which Flask-CORS adds what the browser asks for
         is_control = request.path.startswith(control.PREFIX)
         return super().dispatch_request() if is_control else answer(self._emulator, request)
+
+
+def _allow(app: Flask, origins: Collection[str]) -> None:
+    """Let browsers' pages from some origins read the answers."""
+    from flask_cors import CORS
+
+    exact = [origin if origin == "*" else re.compile(re.escape(origin) + r"\Z") for origin in origins]
+    exposed = ["x-amzn-RequestId", "x-amzn-ErrorType", "x-emulator-fault"]
+    CORS(app, origins=exact, expose_headers=exposed, always_send=False)
 
 
 def create_app(emulator: Emulator) -> Flask:

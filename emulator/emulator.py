@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -62,8 +62,9 @@ class Emulator:
     """An emulated AWS HealthImaging. Two in one process share nothing.
 
     ``page_size`` is what a request without ``maxResults`` gets (1 to 50); ``token_key`` seals the tokens, and with
-    ``token_lifetime`` in seconds they expire. The control API asks for ``control_token``. Raises ``ValueError`` for
-    settings out of range.
+    ``token_lifetime`` in seconds they expire. The control API asks for ``control_token``. In a browser, pages from
+    ``cors_origins`` may read the answers: ``http://localhost:3000``, say, or ``*``. Raises ``ValueError`` for settings
+    out of range.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Emulator:
         token_key: str = DEFAULT_TOKEN_KEY,
         token_lifetime: float | None = None,
         control_token: str | None = None,
+        cors_origins: Collection[str] = (),
     ) -> None:
         if not isinstance(page_size, int) or not 1 <= page_size <= 50:
             raise ValueError("page_size is a whole number from 1 to 50")
@@ -83,8 +85,12 @@ class Emulator:
             raise ValueError("control_token is not empty")
         if token_lifetime is not None and not token_lifetime > 0:
             raise ValueError("token_lifetime is a number of seconds above 0")
+        for origin in cors_origins:
+            if not re.fullmatch(r"\*|https?://[^/?#@\s*]+", origin):
+                raise ValueError(f"{origin} is no origin, such as http://localhost:3000")
         self.seed = seed
         self.control_token = control_token
+        self.cors_origins = tuple(cors_origins)
         self.page_size = page_size
         self.tokens = Tokens(token_key, token_lifetime)
         self._accounts: dict[str, Account] = {}

@@ -33,10 +33,14 @@ def newest(emulator: Emulator, account: str | None = None, image_set_id: str = S
         {"token_key": None},
         {"token_key": "a\ud800"},
         {"page_size": 2.5},
+        {"cors_origins": [""]},
+        {"cors_origins": ["localhost"]},
+        {"cors_origins": ["http://localhost/"]},
+        {"cors_origins": "http://localhost:3000"},
     ],
 )
 def test_settings_out_of_range(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"page_size|token|surrogates"):
+    with pytest.raises(ValueError, match=r"page_size|token|surrogates|is no origin"):
         Emulator.from_seed({}, **settings)
 
 

@@ -20,10 +20,10 @@ from ..service.store import Baseline
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 4580
 
 
-def setting(name: str, **attributes: Any) -> Callable[[Any], Any]:
+def setting(name: str, *names: str, **attributes: Any) -> Callable[[Any], Any]:
     """Return an option that an environment variable sets as well."""
     variable = "HEALTHIMAGING_EMULATOR_" + name.removeprefix("--").replace("-", "_").upper()
-    return click.option(name, envvar=variable, show_envvar=True, **attributes)
+    return click.option(name, *names, envvar=variable, show_envvar=True, **attributes)
 
 
 class Port(click.IntRange):
@@ -62,6 +62,13 @@ EMULATOR = (
         help="Seconds for which a token is good.  [default: for ever]",
     ),
     setting("--control-token", help="Asked for by the control API.  [default: none]"),
+    setting(
+        "--cors-origin",
+        "cors_origins",
+        multiple=True,
+        metavar="ORIGIN",
+        help="Whose pages may read the answers in a browser, or *; repeatable.  [default: nobody's]",
+    ),
 )
 
 
