@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 import os
 import shutil
@@ -21,28 +23,49 @@ ENVIRONMENTS = ROOT / ".clients"
 PROGRAMS = Path(__file__).parent / "programs"
 HANG_SECONDS = 120
 
+WHEEL = "the emulator's wheel, with the extra "
 REQUIREMENTS = {
-    "boto3": ["boto3", "-e", str(ROOT)],
-    "boto3-1.28.6": ["boto3==1.28.6", "botocore==1.31.6", "-e", str(ROOT)],  # the first with this service
+    "boto3": ["boto3", WHEEL + "boto3"],
+    "boto3-1.28.6": ["boto3==1.28.6", "botocore==1.31.6", WHEEL + "boto3"],  # the first with this service
     "aws-cli": ["awscli"],
     "aiobotocore": ["aiobotocore"],
     "javascript": ["@aws-sdk/client-medical-imaging@3"],
+    "mcp-server": ["awslabs.healthimaging-mcp-server==0.1.1", "mcp<3"],  # what is seen of it belongs to the version
+    "capo": ["capo-medical-imaging==0.10.0"],
+    "user": [WHEEL + "pytest"],  # and nothing else
 }
+UV = [sys.executable, "-m", "uv"]
+
+
+@functools.cache
+def wheel() -> Path:
+    """Build the emulator as it is installed by who has no checkout."""
+    folder = ENVIRONMENTS / "wheel"
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run([*UV, "build", "--quiet", "--wheel", "--out-dir", str(folder)], cwd=ROOT, check=True)
+    (built,) = folder.glob("*.whl")
+    return built
 
 
 def installed(name: str) -> Path:
-    """Return the environment of a client, made anew when its requirements or this Python have changed."""
+    """Return the environment of a client, made anew when its requirements, this Python or our wheel have changed."""
     folder, stamp = ENVIRONMENTS / name, ENVIRONMENTS / name / "installed.json"
-    wanted = json.dumps([REQUIREMENTS[name], sys.version])
+    requirements = list(REQUIREMENTS[name])
+    content = ""
+    if requirements[-1].startswith(WHEEL):
+        content = hashlib.sha256(wheel().read_bytes()).hexdigest()
+        requirements[-1] = f"{wheel()}[{requirements[-1].removeprefix(WHEEL)}]"
+    wanted = json.dumps([requirements, content, sys.version])
     if not stamp.exists() or stamp.read_text() != wanted:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         if name == "javascript":
-            command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", str(folder)]
+            npm = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", str(folder)]
+            subprocess.run([*npm, *requirements], check=True, cwd=folder)
         else:
-            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-            command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        subprocess.run([*command, *REQUIREMENTS[name]], check=True, cwd=folder)
+            subprocess.run([*UV, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
+            python = str(folder / "bin" / "python")
+            subprocess.run([*UV, "pip", "install", "--quiet", "--python", python, *requirements], check=True)
         stamp.write_text(wanted)
     return folder
 
@@ -91,8 +114,8 @@ def program(name: str) -> Program:
     folder = installed(name)
     if name == "aws-cli":
         return Program(name, [str(folder / "bin" / "aws"), "medical-imaging"], folder)
-    script = "aiobotocore_program.py" if name == "aiobotocore" else "boto3_program.py"
-    return Program(name, [str(folder / "bin" / "python"), str(PROGRAMS / script)], folder)
+    script = {"boto3-1.28.6": "boto3", "mcp-server": "mcp"}.get(name, name)
+    return Program(name, [str(folder / "bin" / "python"), str(PROGRAMS / f"{script}_program.py")], folder)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,100 @@
+"""The examples, run as their readers would run them: in an environment that holds the wheel and nothing of ours."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from emulator.reach.server import Server
+
+from .clients.conftest import PROGRAMS, installed, program
+from .conftest import ROOT
+from .demo import SAMPLE
+
+EXAMPLES = ROOT / "examples"
+WORKFLOW = yaml.safe_load((EXAMPLES / "audit-trail/.github/workflows/test.yml").read_text())
+COMPOSE = yaml.safe_load((EXAMPLES / "compose.yaml").read_text())
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+HANG_SECONDS = 120
+
+
+@pytest.fixture
+def step(tmp_path: Path, server: Server) -> Callable[[str], str]:
+    """Run a step of the workflow in a copy of the example; what it writes to GITHUB_ENV, the next steps have."""
+    folder = tmp_path / "audit-trail"
+    shutil.copytree(EXAMPLES / "audit-trail", folder, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
+    github_env = tmp_path / "github.env"
+    github_env.touch()
+
+    def run(command: str) -> str:
+        variables = dict(line.split("=", 1) for line in github_env.read_text().splitlines())
+        own = {
+            "PATH": f"{installed('user') / 'bin'}:{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+            "GITHUB_ENV": str(github_env),
+            "HEALTHIMAGING_EMULATOR_PORT": str(server.port),
+        }
+        finished = subprocess.run(
+            ["bash", "-ec", command.replace("4580", str(server.port))],
+            cwd=folder,
+            env=own | variables,
+            capture_output=True,
+            text=True,
+            timeout=HANG_SECONDS,
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+        return finished.stdout
+
+    return run
+
+
+@pytest.mark.parametrize("job", WORKFLOW["jobs"])
+def test_the_steps_of_the_workflow(step: Callable[[str], str], job: str) -> None:
+    commands = [each["run"] for each in WORKFLOW["jobs"][job]["steps"] if "run" in each]
+    assert commands.pop(0).startswith("pip install boto3 ")  # as the environment is
+    output = "".join(map(step, commands))
+    assert "14 passed" in output or "last good version: 2\n" in output
+
+
+def test_the_workflow_waits_for_the_port_that_the_image_serves() -> None:
+    (port,) = re.findall(r"EXPOSE (\d+)", DOCKERFILE)
+    assert WORKFLOW["jobs"]["service-container"]["services"]["emulator"]["ports"] == [f"{port}:{port}"]
+
+
+# Compose, as far as it can be tried where no Docker engine runs.
+
+
+def service(name: str) -> dict[str, Any]:
+    return dict(COMPOSE["services"][name])
+
+
+def test_the_emulator_has_the_name_that_sdks_make_of_its_own() -> None:
+    endpoint = re.search(r"http://(\w+):(\d+)", service("app")["command"])
+    assert endpoint
+    assert endpoint[1] in COMPOSE["services"]
+    assert service("emulator")["networks"]["default"]["aliases"] == [f"runtime-{endpoint[1]}"]
+    assert f"EXPOSE {endpoint[2]}\n" in DOCKERFILE
+
+
+def test_the_image_is_built_from_here_and_says_when_it_is_healthy() -> None:
+    assert (EXAMPLES / service("emulator")["build"] / "Dockerfile").samefile(ROOT / "Dockerfile")
+    assert service("app")["depends_on"] == {"emulator": {"condition": "service_healthy"}}
+    assert "\nHEALTHCHECK " in DOCKERFILE
+
+
+def test_the_command_reaches_it_where_the_name_resolves(demo_server: Server) -> None:
+    arguments = shlex.split(service("app")["command"].replace("4580", str(demo_server.port)))
+    resolver = {"PYTHONPATH": str(PROGRAMS / "resolver")}
+    finished = program("aws-cli").run(*arguments[1:], environment=service("app")["environment"] | resolver)
+    assert finished.returncode == 0, finished.stderr
+    assert SAMPLE in finished.stdout
