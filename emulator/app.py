@@ -48,11 +48,11 @@ def answer(emulator: Emulator, request: Request) -> Response:
         listing = Listing(
             emulator.tokens,
             scope="/".join((account.id, operation.name, *labels.values())),
-            token=input.next_token,
+            token=getattr(input, "next_token", None),
             now=account.clock.now(),
             page_size=emulator.page_size,
         )
-        call.identify(operation.name, input, listing.page)
+        call.identify(operation.name, input, listing.page if operation.is_paginated else None)
 
         firing = account.faults.fire(call, attempt.number)
         attempt.faults, attempt.delay, rule = firing.ids, firing.delay, firing.rule

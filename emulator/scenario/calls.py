@@ -69,9 +69,9 @@ class Call(Struct, rename="camel", kw_only=True, repr_omit_defaults=True):
             setattr(self, name, getattr(input, name, None))
 
     def __str__(self) -> str:
-        asked = f"{self.operation} {self.datastore_id}/{self.image_set_id}, page {self.page or 'unknown'}"
-        what = asked if self.operation else f"{self.method} {self.path}"
-        return "\n  ".join([f"{what}: {self.outcome or 'not answered yet'}", *map(str, self.attempts)])
+        asked = f"{self.operation} {self.datastore_id}/{self.image_set_id}" if self.operation else self.path
+        page = f", page {self.page}" if self.page else ""
+        return "\n  ".join([f"{asked}{page}: {self.outcome or 'not answered yet'}", *map(str, self.attempts)])
 
 
 class Calls(Sequence[Call]):

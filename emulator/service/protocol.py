@@ -48,6 +48,11 @@ class Operation:
     handler: Callable[..., msgspec.Struct]
     status: int = 200
 
+    @property
+    def is_paginated(self) -> bool:
+        """Whether the operation answers page by page."""
+        return "next_token" in self.input.__struct_fields__
+
     @cached_property
     def labels(self) -> re.Pattern[str]:
         """Matches a raw path, still percent-encoded, so that ``%2F`` stays inside its label."""

@@ -8,11 +8,11 @@ function epoch(key, value) {
   return this[key] instanceof Date ? this[key].getTime() / 1000 : value;
 }
 
-async function call(client, { operation, arguments: input, paginate }) {
+async function call(client, { operation, arguments: input, paginate, limit = Infinity }) {
   try {
     if (!paginate) return [await client.send(new sdk[`${operation}Command`](input))];
     const pages = [];
-    for await (const page of sdk[`paginate${operation}`]({ client }, input)) pages.push(page);
+    for await (const page of sdk[`paginate${operation}`]({ client }, input)) if (pages.push(page) === limit) break;
     return pages;
   } catch (error) {
     return {
@@ -25,9 +25,9 @@ async function call(client, { operation, arguments: input, paginate }) {
 }
 
 const job = JSON.parse(process.argv[2]);
-const client = new sdk.MedicalImagingClient(job.client);
 const results = [];
 for (const each of job.calls) {
+  const client = new sdk.MedicalImagingClient({ ...job.client, ...each.client });
   const result = await call(client, each);
   for (const page of Array.isArray(result) ? result : []) delete page.$metadata;
   results.push(result);
