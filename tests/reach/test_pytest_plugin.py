@@ -37,7 +37,8 @@ class Run(Protocol):
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a test file; the plugin is found as it is by every user, by its entry point."""
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    for name in ("PYTEST_ADDOPTS", "CI"):  # with CI, pytest prints every failure twice
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "example.com")
 
     def run(tests: str, *arguments: str) -> pytest.RunResult:
