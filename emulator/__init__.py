@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .emulator import Emulator, ImageSet
+    from .reach.remote import ControlError, Remote
     from .scenario.account import Account
     from .scenario.calls import Attempt, Call
     from .scenario.documents import SeedError
@@ -20,10 +21,12 @@ __all__ = [
     "AlreadyExists",
     "Attempt",
     "Call",
+    "ControlError",
     "Delay",
     "Emulator",
     "Fault",
     "ImageSet",
+    "Remote",
     "ResourceNotFoundException",
     "Rule",
     "RuleError",
@@ -35,10 +38,12 @@ _HOMES = {
     "AlreadyExists": ".service.store",
     "Attempt": ".scenario.calls",
     "Call": ".scenario.calls",
+    "ControlError": ".reach.remote",
     "Delay": ".scenario.rules",
     "Emulator": ".emulator",
     "Fault": ".scenario.rules",
     "ImageSet": ".emulator",
+    "Remote": ".reach.remote",
     "ResourceNotFoundException": ".service.errors",
     "Rule": ".scenario.rules",
     "RuleError": ".scenario.faults",

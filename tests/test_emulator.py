@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from freezegun import freeze_time
 
+import emulator as emulator_package
 from emulator import Emulator, Fault
 from emulator.service.errors import ResourceNotFoundException
 
@@ -134,3 +135,10 @@ def test_flasks_test_client_meets_the_wires_errors_too(emulator: Emulator) -> No
     for method, target in (("GET", "/x/"), ("OPTIONS", "/"), ("PUT", "//a//b")):
         response = client.open(target, method=method)
         assert (response.status_code, response.headers["x-amzn-ErrorType"]) == (404, "UnknownOperationException")
+
+
+def test_every_public_name_is_there_and_no_other() -> None:
+    for name in emulator_package.__all__:
+        assert getattr(emulator_package, name).__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        _ = emulator_package.Nothing

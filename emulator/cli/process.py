@@ -81,6 +81,7 @@ def background_log(level: str) -> Iterator[None]:
     try:
         yield
     finally:
+        logger.propagate = True
         logger.removeHandler(handler)
         with suppress(queue.Full):
             lines.put_nowait(None)

@@ -349,4 +349,12 @@ print(*sorted(set(sys.modules) - before))
 """
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = {name for name in finished.stdout.split() if not name.startswith("_")}
-    assert loaded <= {"emulator", "emulator.reach", "emulator.reach.pytest_plugin", "secrets", "hmac", "base64"}
+    assert loaded <= {
+        "emulator",
+        "emulator.reach",
+        "emulator.reach.pytest_plugin",
+        "secrets",
+        "hmac",
+        "hashlib",
+        "base64",
+    }
