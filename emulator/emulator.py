@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .app import create_app
 from .reach.server import Server
 from .scenario import seeds
-from .scenario.account import DEFAULT_ACCOUNT, Account
+from .scenario.account import DEFAULT_ACCOUNT, Account, Part
 from .scenario.calls import Calls
 from .scenario.clock import Clock
 from .scenario.faults import Faults
@@ -132,9 +132,9 @@ class Emulator:
         """The clock of the default account."""
         return self.account().clock
 
-    def reset(self) -> None:
-        """Return the default account to its seed: its changes, rules, calls and clock."""
-        self.account().reset()
+    def reset(self, *only: Part) -> None:
+        """Return the default account to its seed, whole or in some parts: changes, faults, calls, clock."""
+        self.account().reset(only or None)
 
     def image_set(self, datastore_id: str, image_set_id: str, *, account: str = DEFAULT_ACCOUNT) -> ImageSet:
         """Return a handle to read and change an image set. Raises ``errors.ResourceNotFoundException``."""
@@ -165,7 +165,8 @@ class Emulator:
 
         return inprocess.client(self.app, backoff=backoff, **options)
 
-    def patch(self, *, backoff: bool = True) -> AbstractContextManager[None]:
+    @contextmanager
+    def patch(self, *, backoff: bool = True) -> Iterator[Emulator]:
         """Let every ``medical-imaging`` client of boto3 in this process reach this emulator, within a ``with``.
 
         Those that exist already, and those that are made inside, which need neither region nor credentials. Of several
@@ -173,7 +174,8 @@ class Emulator:
         """
         from .reach import inprocess
 
-        return inprocess.patch(self.app, backoff=backoff)
+        with inprocess.patch(self.app, backoff=backoff):
+            yield self
 
     def serve(self, host: str = "127.0.0.1", port: int = 0) -> Server:
         """Return a server, listening; a context manager that stops it. Raises what ``Server`` does."""

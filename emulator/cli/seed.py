@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from ..reach.remote import ControlError, Remote
+from ..reach.remote import Remote
 from ..scenario import seeds
 from ..scenario.account import DEFAULT_ACCOUNT
 from ..scenario.documents import SeedError
@@ -101,7 +101,7 @@ def _listed(datastore_id: str, image_set_id: str, **reached_by: Any) -> list[dic
     try:
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError:
-        raise click.ClickException("boto3 is needed: install healthimaging-emulator[boto3]") from None
+        raise click.ClickException("boto3 is needed: pip install boto3") from None
 
     def progress(count: int) -> None:
         if sys.stderr.isatty():
@@ -130,8 +130,9 @@ def export(url: str, account: str, control_token: str | None, output: Any) -> No
     """
     try:
         exported = Remote(url, account, control_token=control_token).seed()
-    except (ControlError, ValueError) as error:
-        raise click.ClickException(str(error)) from None
+    except ValueError as error:
+        hint = "; give it with --control-token" if getattr(error, "code", None) == "Forbidden" else ""
+        raise click.ClickException(f"{error}{hint}") from None
     except OSError as error:
         raise click.ClickException(f"cannot reach {url}: {error.strerror or error}") from None
     _write(exported, output)

@@ -107,7 +107,7 @@ def listen(seed: Seed, host: str, port: int, **settings: Any) -> Server:
     try:
         return Emulator(seed, **settings).serve(host, port)
     except OSError as error:
-        in_use = "the port is in use; choose another with --port"
+        in_use = "the port is in use; choose another with --port or HEALTHIMAGING_EMULATOR_PORT"
         reason = in_use if error.errno == errno.EADDRINUSE else error.strerror or error
         raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None
     except ValueError as error:

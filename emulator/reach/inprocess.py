@@ -10,6 +10,7 @@ import copy
 import functools
 import io
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -184,10 +185,30 @@ def _refusing_others(original: Callable[..., Any]) -> Callable[..., Any]:
 
     def prepare_request(endpoint: Endpoint, request: Any) -> Any:
         if endpoint._endpoint_prefix == SERVICE and type(endpoint)._do_get_response is not Endpoint._do_get_response:
-            raise RuntimeError(f"patch() answers boto3 only, not {type(endpoint).__module__}; use serve() for that")
+            other = type(endpoint).__module__.partition(".")[0]
+            raise RuntimeError(f"patch() answers boto3 only; for {other} there are serve() and healthimaging_server")
         return original(endpoint, request)
 
     return prepare_request
+
+
+def prepare_request_but_not_for_aws() -> Callable[..., Any]:
+    """Return a replacement of ``Endpoint.prepare_request`` that lets no request of this service go to AWS."""
+    original = Endpoint.prepare_request
+
+    def prepare_request(endpoint: Endpoint, request: Any) -> Any:
+        is_answered_here = _patches or isinstance(endpoint._event_emitter, Events)
+        host = urlsplit(request.url).hostname or ""
+        if endpoint._endpoint_prefix == SERVICE and not is_answered_here and AWS.search(host):
+            raise RuntimeError(
+                f"a client would have asked {host}: it was made before the test, without its environment"
+            )
+        return original(endpoint, request)
+
+    return prepare_request
+
+
+AWS = re.compile(r"\.(amazonaws\.com(\.cn)?|api\.aws)$")
 
 
 def _with_credentials(original: Callable[..., BaseClient]) -> Callable[..., BaseClient]:

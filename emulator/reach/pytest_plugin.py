@@ -63,6 +63,8 @@ class Options:
 def _options(item: pytest.Item) -> Options:
     marks = list(item.iter_markers(MARKER))
     merged = {name: value for mark in reversed(marks) for name, value in mark.kwargs.items()}
+    if isinstance(merged.get("faults"), Mapping) or hasattr(merged.get("faults"), "effects"):
+        merged["faults"] = [merged["faults"]]  # one rule
     unknown = [name for name in merged if name not in Options.__dataclass_fields__]
     if unknown or any(mark.args for mark in marks):
         known = ", ".join(f"{name}=" for name in Options.__dataclass_fields__)
@@ -88,32 +90,27 @@ _SEED = pytest.StashKey["Seed"]()
 
 @pytest.fixture
 def healthimaging_seed(request: pytest.FixtureRequest) -> Any:
-    """Say what the emulator begins with, files, folders or a document; override it where the mark does not do."""
-    seed = _options(request.node).seed
-    return request.config.getini("healthimaging_seed") if seed is None else seed
+    """Say what the emulators of all tests begin with: files, folders or a document. A mark says it for some."""
+    return request.config.getini("healthimaging_seed")
 
 
 def _load(config: pytest.Config, sources: Any) -> Seed:
     """Load a seed; that of the configuration once for all tests."""
     from ..scenario import seeds
+    from ..scenario.documents import SeedError
 
     is_configured = sources == config.getini("healthimaging_seed")
     if is_configured and _SEED in config.stash:
         return config.stash[_SEED]
     listed = sources if isinstance(sources, (list, tuple)) else [sources]
     found = [config.rootpath / each if isinstance(each, (str, Path)) else each for each in listed]
-    loaded = seeds.load(*(found or [seeds.fixture("demo")]))
+    try:
+        loaded = seeds.load(*(found or [seeds.fixture("demo")]))
+    except SeedError as error:
+        pytest.fail(f"the seed cannot be loaded: {error}", pytrace=False)
     if is_configured:
         config.stash[_SEED] = loaded
     return loaded
-
-
-def _rules(options: Options) -> list[Rule]:
-    from msgspec import convert
-
-    from ..scenario.rules import Rule
-
-    return [rule if isinstance(rule, Rule) else convert(rule, Rule) for rule in options.faults]
 
 
 # In this process.
@@ -125,9 +122,9 @@ def healthimaging(request: pytest.FixtureRequest, healthimaging_seed: Any) -> It
     from ..emulator import Emulator
 
     options = _options(request.node)
-    emulator = Emulator(_load(request.config, healthimaging_seed))
+    emulator = Emulator(_load(request.config, healthimaging_seed if options.seed is None else options.seed))
     with _watched(request.node, emulator.faults, lambda: emulator.accounts):
-        emulator.faults.add(*_rules(options))
+        emulator.faults.add(*options.faults)
         with emulator.patch(backoff=options.backoff):
             yield emulator
 
@@ -145,9 +142,14 @@ def healthimaging_client(request: pytest.FixtureRequest, healthimaging: Emulator
 def _healthimaging_endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
     """Return where the session's emulator is: elsewhere, or served from here."""
     from ..emulator import Emulator
+    from .remote import Remote
 
     url = request.config.getoption("--healthimaging-endpoint")
     if url:
+        try:
+            Remote(url).ask("GET", "health")
+        except (OSError, ValueError) as error:
+            pytest.fail(f"--healthimaging-endpoint {url}: {error}", pytrace=False)
         yield url
         return
     with Emulator(_load(request.config, request.config.getini("healthimaging_seed"))).serve() as server:
@@ -169,29 +171,45 @@ def healthimaging_server(
     _healthimaging_endpoint: str,
     _healthimaging_accounts: Iterator[str],
 ) -> Iterator[Remote]:
-    """Return an account of the session's server, and set the environment so that plain SDK clients reach it."""
-    import boto3
+    """Return an account of the session's server, and set the environment so that plain SDK clients reach it.
 
-    from ..scenario import seeds
-    from .environment import child
+    A client of this process that was made before, and so would ask AWS, raises ``RuntimeError``.
+    """
+    import boto3
+    from botocore.endpoint import Endpoint
+
+    from .inprocess import prepare_request_but_not_for_aws
     from .remote import Remote
 
+    options = _options(request.node)
     token = os.environ.get("HEALTHIMAGING_EMULATOR_CONTROL_TOKEN")
     remote = Remote(_healthimaging_endpoint, next(_healthimaging_accounts), control_token=token)
+    seed = healthimaging_seed if options.seed is None else options.seed
     is_elsewhere = request.config.getoption("--healthimaging-endpoint")
-    if healthimaging_seed != ([] if is_elsewhere else request.config.getini("healthimaging_seed")):
-        seed = _load(request.config, healthimaging_seed)
-        remote.put_seed(seeds.dump(seed.baseline, seed.faults))
-    variables = child(remote.url, remote.account)
+    if seed != ([] if is_elsewhere else request.config.getini("healthimaging_seed")):
+        remote.put(_load(request.config, seed))
+    _set(monkeypatch, remote)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which keeps the credentials of the test before
+    monkeypatch.setattr(Endpoint, "prepare_request", prepare_request_but_not_for_aws())
+    with _watched(request.node, remote.faults, lambda: [remote]):
+        remote.faults.add(*options.faults)
+        yield remote
+    remote.reset()
+
+
+def _set(monkeypatch: pytest.MonkeyPatch, remote: Remote) -> None:
+    """Set the environment to that of a process which is to reach an account."""
+    from botocore.session import Session
+
+    from . import environment
+
+    variables = environment.child(remote.url, remote.account)
+    if "disable_host_prefix_injection" not in Session.SESSION_VARIABLES:  # of boto3 before 1.37.5
+        variables["AWS_ENDPOINT_URL_MEDICAL_IMAGING"] = environment.endpoint(remote.url)
     for name in os.environ.keys() - variables:
         monkeypatch.delenv(name)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which keeps the credentials of the test before
-    with _watched(request.node, remote.faults, lambda: [remote]):
-        remote.faults.add(*_rules(_options(request.node)))
-        yield remote
-    remote.reset()
 
 
 # What became of the rules, and what the client did.
@@ -237,7 +255,7 @@ def _unfired(watch: _Watch) -> Iterator[str]:
     for view in watch.views():
         for rule in view.faults:
             if not rule.fired and rule.id not in watch.seeded:
-                yield f"fault rule {rule.id} never fired: {nearest_miss(rule, view.calls)}"
+                yield f"fault rule {rule.id} of account {_id(view)} never fired: {nearest_miss(rule, view.calls)}"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -246,13 +264,18 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     if report.failed:
         for watch in item.stash.get(_WATCHES, []):
-            report.sections.append(("HealthImaging calls", _journal(watch)))
+            for view in watch.views():
+                report.sections.append((f"HealthImaging calls of account {_id(view)}", _journal(view)))
     return report
 
 
-def _journal(watch: _Watch) -> str:
+def _id(view: Account | Remote) -> str:
+    return view.account if hasattr(view, "account") else view.id
+
+
+def _journal(view: Account | Remote) -> str:
     try:
-        calls = [str(call) for view in watch.views() for call in view.calls]
+        calls = [str(call) for call in view.calls]
     except (OSError, ValueError) as error:  # of an emulator elsewhere
         return f"unknown: {error}"
     earlier = [f"{len(calls) - SHOWN} earlier ones"] if len(calls) > SHOWN else []

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from ..scenario import seeds
 from ..scenario.account import DEFAULT_ACCOUNT, Part
-from ..scenario.calls import Call
+from ..scenario.calls import Journal
 from ..scenario.control import PREFIX, CallList, ClockState, ErrorBody, RuleList, Version
+from ..scenario.documents import decode
 from ..scenario.faults import RuleStatus
 from ..scenario.rules import Rule
+from ..scenario.seeds import Seed, SeedDocument
+from ..service.shapes import ImageSetProperties
 from . import environment
 
 TIMEOUT = 60.0
@@ -55,9 +60,10 @@ class Remote:
         return environment.variables(self.url, self.account)
 
     @property
-    def calls(self) -> list[Call]:
+    def calls(self) -> Journal:
         """The journal as it is now, oldest call first."""
-        return self.ask("GET", "calls", type=CallList).calls
+        fetched = self.ask("GET", "calls", type=CallList)
+        return Journal(fetched.calls, fetched.dropped)
 
     def reset(self, *only: Part) -> None:
         """Return the account to its seed, whole or in some parts."""
@@ -67,12 +73,16 @@ class Remote:
         """Return what the account sees, as a seed in JSON."""
         return bytes(self.ask("GET", "seed", type=msgspec.Raw))
 
-    def put_seed(self, seed: bytes) -> None:
-        """Begin again with another seed, to which a reset returns from now on."""
-        self.ask("PUT", "seed", msgspec.Raw(seed))
+    def put_seed(self, *sources: str | Path | Mapping[str, Any]) -> None:
+        """Begin again with another seed, to which a reset returns from now on: files, folders, or documents."""
+        self.put(seeds.load(*sources))
+
+    def put(self, seed: Seed) -> None:
+        """Begin again with a seed that is loaded."""
+        self.ask("PUT", "seed", msgspec.Raw(seeds.dump(seed.baseline, seed.faults)))
 
     def image_set(self, datastore_id: str, image_set_id: str) -> RemoteImageSet:
-        """Return a handle to change an image set."""
+        """Return a handle to read and change an image set."""
         return RemoteImageSet(self, datastore_id, image_set_id)
 
     def add_image_set(self, datastore_id: str, image_set_id: str, **members: Any) -> RemoteImageSet:
@@ -116,7 +126,7 @@ class RemoteFaults:
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
 
-    def add(self, *rules: Rule) -> list[RuleStatus]:
+    def add(self, *rules: Rule | Mapping[str, Any]) -> list[RuleStatus]:
         """Arm rules behind those that there are, all or none, and return them with their ids."""
         return self._remote.ask("POST", "faults", rules, type=RuleList).faults
 
@@ -171,7 +181,15 @@ class RemoteImageSet:
 
     def __init__(self, remote: Remote, datastore_id: str, image_set_id: str) -> None:
         self._remote = remote
+        self._ids = datastore_id, image_set_id
         self._path = f"datastores/{quote(datastore_id)}/imageSets/{quote(image_set_id)}/versions"
+
+    @property
+    def versions(self) -> tuple[ImageSetProperties, ...]:
+        """All versions, newest first. Raises ``LookupError`` where there is no such image set."""
+        datastore_id, image_set_id = self._ids
+        baseline = seeds.build([(self._remote.url, decode(self._remote.seed(), SeedDocument))]).baseline
+        return baseline[datastore_id][image_set_id][::-1]
 
     def append(self, *, after: float = 0.0, **members: Any) -> None:
         """Add the next version, now or in ``after`` seconds of the account's clock."""

@@ -74,7 +74,54 @@ class Call(Struct, rename="camel", kw_only=True, repr_omit_defaults=True):
         return "\n  ".join([f"{asked}{page}: {self.outcome or 'not answered yet'}", *map(str, self.attempts)])
 
 
-class Calls(Sequence[Call]):
+class Journal(Sequence[Call]):
+    """Calls, oldest first, and how many older ones were ``dropped``."""
+
+    def __init__(self, calls: Sequence[Call], dropped: int) -> None:
+        self._given = list(calls)
+        self.dropped = dropped
+
+    def _list(self) -> list[Call]:
+        return self._given
+
+    def filter(
+        self, *, image_set_id: str | None = None, code: str | None = None, attempts: int | None = None
+    ) -> list[Call]:
+        """Return the calls for an image set, with an attempt that met an error, or of so many attempts."""
+        return [
+            call
+            for call in self
+            if image_set_id in (None, call.image_set_id)
+            and (code is None or any(attempt.code == code for attempt in call.attempts))
+            and attempts in (None, len(call.attempts))
+        ]
+
+    def __len__(self) -> int:
+        return len(self._list())
+
+    @overload
+    def __getitem__(self, index: int) -> Call: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Call]: ...
+    def __getitem__(self, index: Any) -> Any:
+        return self._list()[index]
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(self._list())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._list() == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __repr__(self) -> str:
+        return f"<Calls {self._list()!r}, {self.dropped} dropped>"
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self))
+
+
+class Calls(Journal):
     """One account's journal, oldest call first. It keeps the last ``limit`` calls, and counts those it ``dropped``."""
 
     def __init__(self, clock: Clock, limit: int = 1000) -> None:
@@ -125,37 +172,6 @@ class Calls(Sequence[Call]):
             key = (call.invocation_id, call.method, call.path)
             if key in self._calls:
                 self._ended_at[key] = self._clock.now()
-
-    def filter(
-        self, *, image_set_id: str | None = None, code: str | None = None, attempts: int | None = None
-    ) -> list[Call]:
-        """Return the calls for an image set, with an attempt that met an error, or of so many attempts."""
-        return [
-            call
-            for call in self
-            if image_set_id in (None, call.image_set_id)
-            and (code is None or any(attempt.code == code for attempt in call.attempts))
-            and attempts in (None, len(call.attempts))
-        ]
-
-    def __len__(self) -> int:
-        return len(self._calls)
-
-    @overload
-    def __getitem__(self, index: int) -> Call: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Call]: ...
-    def __getitem__(self, index: Any) -> Any:
-        return self._list()[index]
-
-    def __iter__(self) -> Iterator[Call]:
-        return iter(self._list())
-
-    def __repr__(self) -> str:
-        return f"<Calls {self._list()!r}, {self.dropped} dropped>"
-
-    def __str__(self) -> str:
-        return "\n".join(map(str, self))
 
     def _list(self) -> list[Call]:
         with self._lock:

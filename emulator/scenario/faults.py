@@ -27,10 +27,10 @@ class RuleError(ValueError):
         super().__init__(f"{path}: {message}")
 
 
-def _checked(rule: Rule, path: str) -> Rule:
+def _checked(given: Rule | Mapping[str, Any], path: str) -> Rule:
     """Return a rule that keeps its types' constraints, which msgspec checks only where it converts, and all others."""
     try:
-        rule = msgspec.convert(msgspec.to_builtins(rule), Rule)
+        rule = msgspec.convert(msgspec.to_builtins(given), Rule)
     except msgspec.ValidationError as error:
         mistake, inside = explain(error)
         raise RuleError(mistake, path + inside.removeprefix("$")) from None
@@ -173,10 +173,11 @@ class Faults:
         with self._lock:
             return [armed.rule for armed in self._armed.values()]
 
-    def add(self, *rules: Rule, once: Callable[[], None] = lambda: None) -> list[RuleStatus]:
+    def add(self, *rules: Rule | Mapping[str, Any], once: Callable[[], None] = lambda: None) -> list[RuleStatus]:
         """Arm rules behind those that there are, all or none, and return them with their ids. Raises ``RuleError``.
 
-        ``once`` is called when the rules are found good; if it raises, none is armed.
+        A rule may be a mapping in the wire's spelling. ``once`` is called when the rules are found good; if it raises,
+        none is armed.
         """
         with self._lock:
             armed = self._arm(rules, self._armed)
@@ -242,15 +243,15 @@ class Faults:
         with self._lock:
             armed.waiting.discard(end)
 
-    def _arm(self, rules: Sequence[Rule], present: Mapping[str, Armed]) -> dict[str, Armed]:
+    def _arm(self, given: Sequence[Rule | Mapping[str, Any]], present: Mapping[str, Armed]) -> dict[str, Armed]:
         """Return the present rules and behind them the new ones, each under an id."""
         armed = dict(present)
+        rules = [_checked(rule, f"$[{index}]") for index, rule in enumerate(given)]
         taken = {*present, *(rule.id for rule in rules)}
-        for index, given in enumerate(rules):
-            rule = _checked(given, path := f"$[{index}]")
+        for index, rule in enumerate(rules):
             id = rule.id or next(id for n in itertools.count(len(armed) + 1) if (id := f"fault-{n}") not in taken)
             if id in armed:
-                raise RuleError(f"there is a rule {id} already", f"{path}.id", is_conflict=True)
+                raise RuleError(f"there is a rule {id} already", f"$[{index}].id", is_conflict=True)
             armed[id] = Armed(structs.replace(rule, id=id), self._clock.now())
             taken.add(id)
         return armed

@@ -236,7 +236,7 @@ def test_export_knows_the_control_token() -> None:
         refused = run("seed", "export", server.url)
     assert (refused.exit_code, refused.stderr) == (
         1,
-        "Error: the header x-emulator-token does not hold the control token\n",
+        "Error: the header x-emulator-token does not hold the control token; give it with --control-token\n",
     )
 
 

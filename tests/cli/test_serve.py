@@ -176,7 +176,7 @@ def test_a_busy_port_is_one_line(demo_server: Server) -> None:
     result = run("serve", "--port", str(demo_server.port))
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
     assert result.exit_code == 1
-    reason = "the port is in use; choose another with --port"
+    reason = "the port is in use; choose another with --port or HEALTHIMAGING_EMULATOR_PORT"
     assert result.stderr == f"Error: cannot listen on 127.0.0.1 port {demo_server.port}: {reason}\n"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from typing import Any
 
 import boto3
@@ -195,7 +195,8 @@ def test_a_pause_that_nobody_asked_for_is_not_counted(emulator: Emulator) -> Non
 @pytest.mark.usefixtures("no_socket")
 def test_patch_reaches_clients_made_before_and_inside(emulator: Emulator) -> None:
     before = boto3.client("medical-imaging", "eu-west-1", aws_access_key_id="111111111111", aws_secret_access_key="x")
-    with emulator.patch():
+    with emulator.patch() as patched:
+        assert patched is emulator
         inside = boto3.client("medical-imaging")
         assert [newest(before), newest(inside), newest(boto3.Session().client("medical-imaging"))] == ["4", "4", "4"]
         sizes = [
@@ -302,7 +303,7 @@ def test_the_innermost_emulator_answers(emulator: Emulator) -> None:
 def test_patches_may_end_in_any_order(emulator: Emulator) -> None:
     before, client = hooks(), boto3.client("medical-imaging", "us-east-1")
     with ExitStack() as stack:
-        first: AbstractContextManager[None] = emulator.patch()
+        first = emulator.patch()
         first.__enter__()
         stack.enter_context(other_emulator().patch())
         first.__exit__(None, None, None)
@@ -317,7 +318,7 @@ def test_an_emulators_own_client_stays_with_it(emulator: Emulator) -> None:
 
 
 def test_patch_is_a_decorator_too(emulator: Emulator) -> None:
-    @emulator.patch()  # type: ignore[operator]
+    @emulator.patch()
     def listed() -> str:
         return newest(boto3.client("medical-imaging"))
 
@@ -331,7 +332,7 @@ def test_a_library_that_is_not_boto3_is_refused_and_sends_nothing(emulator: Emul
 
     client = boto3.client("medical-imaging", "us-east-1")
     client._endpoint.__class__ = OtherEndpoint
-    with emulator.patch(), pytest.raises(RuntimeError, match=r"boto3 only, not tests\..*; use serve\(\)"):
+    with emulator.patch(), pytest.raises(RuntimeError, match=r"boto3 only; for tests there are serve\(\)"):
         newest(client)
 
 

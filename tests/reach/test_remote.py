@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from datetime import datetime, timezone
@@ -47,7 +48,9 @@ def test_faults(emulator: Emulator, remote: Remote) -> None:
 
 def test_calls(emulator: Emulator, remote: Remote) -> None:
     listed(emulator)
-    assert remote.calls == list(emulator.account(ACCOUNT).calls)
+    assert list(remote.calls) == list(emulator.account(ACCOUNT).calls)
+    assert (str(remote.calls), remote.calls.dropped) == (str(emulator.account(ACCOUNT).calls), 0)
+    assert len(remote.calls.filter(image_set_id=SAMPLE)) == 1
     assert remote.calls[-1].outcome == "Success"
 
 
@@ -70,6 +73,7 @@ def test_image_sets(emulator: Emulator, remote: Remote) -> None:
     image_set.append(image_set_state="LOCKED", image_set_workflow_status="UPDATING")
     image_set.replace("5", after=30, image_set_state="ACTIVE", image_set_workflow_status="UPDATED")
     assert listed(emulator)[0]["ImageSetWorkflowStatus"] == "UPDATING"
+    assert image_set.versions == emulator.image_set(DATASTORE, SAMPLE, account=ACCOUNT).versions
     remote.clock.advance(30)
     assert listed(emulator)[0]["ImageSetWorkflowStatus"] == "UPDATED"
 
@@ -84,10 +88,10 @@ def test_a_new_image_set(emulator: Emulator, remote: Remote) -> None:
 
 def test_the_seed_and_reset(emulator: Emulator, remote: Remote) -> None:
     one = {"datastoreId": DATASTORE, "imageSets": [{"imageSetId": ONE, "generate": {"versions": 3}}]}
-    remote.put_seed(seeds.dump(seeds.load({"datastores": [one]}).baseline))
+    remote.put_seed({"datastores": [one]})
     remote.image_set(DATASTORE, ONE).append(image_set_state="LOCKED")
     remote.faults.add(Fault.delay(0))
-    assert len(seeds.load({}).baseline) < len(remote.seed())
+    assert seeds.load(json.loads(remote.seed())).faults
     remote.reset("faults")
     assert (len(listed(emulator, ONE)), len(remote.faults)) == (4, 0)
     remote.reset()
@@ -106,7 +110,7 @@ def test_a_refusal_has_its_path(remote: Remote) -> None:
 
 def test_the_control_token() -> None:
     with Emulator.from_seed(DEMO, control_token="sesame").serve() as server:
-        assert Remote(server.url, control_token="sesame").calls == []
+        assert len(Remote(server.url, control_token="sesame").calls) == 0
         with pytest.raises(ControlError, match="does not hold the control token"):
             _ = Remote(server.url).calls
 

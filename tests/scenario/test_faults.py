@@ -326,3 +326,12 @@ def test_adding_with_something_else_is_all_or_none(faults: Faults) -> None:
     with pytest.raises(KeyError, match="elsewhere"):
         faults.add(Fault.delay(1), once=fail)
     assert list(faults) == []
+
+
+def test_a_rule_may_be_written_as_on_the_wire() -> None:
+    faults = Faults(Clock())
+    (armed,) = faults.add({"match": {"page": 2}, "error": {"code": "ConflictException"}})
+    assert armed.match.page == 2
+    with pytest.raises(RuleError, match=r"\$\[1\]: Object contains unknown field `pge`"):
+        faults.add(Fault.delay(0), {"pge": 1})
+    assert len(faults) == 1
