@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -51,8 +52,16 @@ _HOMES = {
 }
 
 
+_loading = RLock()
+
+
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first used: pytest imports this package for its plugin in every run."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name], __name__), name)
+    with _loading:  # threads that import parts of Werkzeug at the same time can fail
+        return getattr(import_module(_HOMES[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

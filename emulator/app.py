@@ -108,7 +108,7 @@ class _App(Flask):
             _allow(self, emulator.cors_origins)
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        if request is None:
+        if request is None or not request.path.startswith(control.PREFIX):
             return None
         return self.url_map.bind("emulator", path_info=request.path, default_method=request.method)
 
@@ -124,7 +124,7 @@ def _allow(app: Flask, origins: Collection[str]) -> None:
     from flask_cors import CORS
 
     exact = [origin if origin == "*" else re.compile(re.escape(origin) + r"\Z") for origin in origins]
-    exposed = ["x-amzn-RequestId", "x-amzn-ErrorType", "x-emulator-fault"]
+    exposed = ["x-amzn-RequestId", "x-amzn-ErrorType", "x-emulator-fault", "Retry-After", "x-amz-retry-after"]
     CORS(app, origins=exact, expose_headers=exposed, always_send=False)
 
 

@@ -85,12 +85,12 @@ class Emulator:
             raise ValueError("control_token is not empty")
         if token_lifetime is not None and not token_lifetime > 0:
             raise ValueError("token_lifetime is a number of seconds above 0")
-        for origin in cors_origins:
+        self.cors_origins = tuple(cors_origins)
+        for origin in self.cors_origins:
             if not re.fullmatch(r"\*|https?://[^/?#@\s*]+", origin):
                 raise ValueError(f"{origin} is no origin, such as http://localhost:3000")
         self.seed = seed
         self.control_token = control_token
-        self.cors_origins = tuple(cors_origins)
         self.page_size = page_size
         self.tokens = Tokens(token_key, token_lifetime)
         self._accounts: dict[str, Account] = {}

@@ -50,7 +50,7 @@ def test_the_answer_may_be_read_with_its_headers(target: str) -> None:
     found = answer(PAGE, target=target, headers={"Origin": PAGE})
     assert found["access-control-allow-origin"] == PAGE
     exposed = {name.strip() for name in found["access-control-expose-headers"].split(",")}
-    assert exposed == {"x-amzn-RequestId", "x-amzn-ErrorType", "x-emulator-fault"}
+    assert exposed > {"x-amzn-RequestId", "x-amzn-ErrorType"}
 
 
 def test_the_control_api_is_asked_beforehand_too() -> None:

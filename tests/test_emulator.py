@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -142,3 +144,22 @@ def test_every_public_name_is_there_and_no_other() -> None:
         assert getattr(emulator_package, name).__name__ == name
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         _ = emulator_package.Nothing
+
+
+def test_threads_may_be_the_first_to_use_the_public_names() -> None:
+    program = """
+import threading
+import emulator
+start = threading.Barrier(4)
+def use(name):
+    start.wait()
+    getattr(emulator, name)
+names = ("Emulator", "Call", "Fault", "Remote")
+threads = [threading.Thread(target=use, args=[name]) for name in names]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+    for _ in range(3):
+        finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert finished.stderr == ""
+    assert set(emulator_package.__all__) <= set(dir(emulator_package))

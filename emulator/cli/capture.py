@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct, field
@@ -48,7 +48,8 @@ def listed(
 ) -> list[Entry]:
     """Read an image set's versions from AWS, or from where ``endpoint_url`` says, page by page.
 
-    ``on_entries`` is told how many there are so far. Raises botocore's exceptions, and ``ImportError`` without boto3.
+    ``on_entries`` is told how many there are so far. Raises botocore's exceptions, ``ValueError`` for tokens that lead
+    in a circle, and ``ImportError`` without boto3.
     """
     import boto3
     from botocore.config import Config
@@ -58,19 +59,24 @@ def listed(
     session = boto3.Session(profile_name=profile, region_name=region)
     client = session.client("medical-imaging", endpoint_url=endpoint_url, config=config)
     pages = client.get_paginator("list_image_set_versions").paginate(datastoreId=datastore_id, imageSetId=image_set_id)
-    entries: list[Entry] = []
+    entries: dict[str, Entry] = {}
     for page in pages:
-        entries += page["imageSetPropertiesList"]
+        for entry in page["imageSetPropertiesList"]:
+            id, version_id = entry["imageSetId"], entry["versionId"]
+            if id != image_set_id or version_id in entries:
+                raise ValueError(f"version {version_id} of {id} came twice, or was not asked for")
+            entries[version_id] = entry
         on_entries(len(entries))
-    return entries
+    return list(entries.values())
 
 
-def document(datastore_id: str, entries: Iterable[Entry]) -> dict[str, Any]:
+def document(datastore_id: str, entries: list[Entry]) -> dict[str, Any]:
     """Return a seed of entries, and warn of what they leave out. Raises ``SeedError``."""
     image_sets: dict[str, list[Entry]] = {}
+    unknown = {name for entry in entries for name in entry.keys() - KNOWN}
+    for name in sorted(unknown):
+        log.warning("warning: %s is not known here, and left out", name)
     for entry in entries:
-        for name in entry.keys() - KNOWN:
-            log.warning("warning: %s is not known here, and left out", name)
         id = entry.get("imageSetId")
         if not isinstance(id, str):
             raise SeedError("an entry has no imageSetId")

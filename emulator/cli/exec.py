@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import signal
-import sys
 from typing import Any
 
 import click
 
 from ..reach import environment
 from ..scenario import seeds
-from .process import FORWARDED, background_log, run, signals_blocked
+from .process import FORWARDED, background_log, end, run, signals_blocked
 from .settings import DEFAULT_HOST, DEFAULT_PORT, Port, account, emulator_settings, listen, load, log_level, setting
 
 account_option = click.option("--account", callback=account, help="Set the credentials of this account.")
@@ -45,12 +43,11 @@ def exec_(
             server = listen(loaded, DEFAULT_HOST, 0, **settings)
             try:
                 code = run(command, environment.child(server.url, account))
-            except OSError as error:
-                click.echo(f"Error: cannot run {command[0]}: {error.strerror}", err=True)
+            except (OSError, ValueError) as error:
+                click.echo(f"Error: cannot run {command[0]}: {getattr(error, 'strerror', error)}", err=True)
                 code = 127 if isinstance(error, FileNotFoundError) else 126  # as a shell says it
             server.stop()
-        sys.stdout.flush()
-        os._exit(code)  # as serve does
+        end(code)
 
 
 @click.command()
@@ -70,6 +67,8 @@ def env(host: str, port: int, account: str | None, form: str) -> None:
 
     Example: eval "$(healthimaging-emulator env)"
     """
+    if not re.fullmatch("[A-Za-z0-9_.:-]+", host):
+        raise click.BadParameter(f"{host} is not the name or the address of a host", param_hint="--host")
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     variables = environment.variables(url, account)
     if form == "json":
@@ -85,4 +84,4 @@ def _shell(name: str, value: str) -> str:
 
 
 def _dotenv(name: str, value: str) -> str:
-    return f"{name}={value if re.fullmatch('[A-Za-z0-9_.,:/@-]*', value) else json.dumps(value)}"
+    return f"{name}={shlex.quote(value)}"

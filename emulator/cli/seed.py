@@ -84,7 +84,7 @@ def capture(
         entries = [entry for entry in entries if not image_set_id or entry.get("imageSetId") in image_set_id]
     elif not image_set_id:
         raise click.UsageError("give an --image-set-id, or an --input")
-    for id in () if saved else image_set_id:
+    for id in () if saved else dict.fromkeys(image_set_id):
         entries += _listed(datastore_id, id, **reached_by)
     if not entries:
         raise click.ClickException("no versions were found")
@@ -111,8 +111,8 @@ def _listed(datastore_id: str, image_set_id: str, **reached_by: Any) -> list[dic
         return capturing.listed(datastore_id, image_set_id, on_entries=progress, **reached_by)
     except (BotoCoreError, ClientError, ValueError) as error:
         raise click.ClickException(str(error)) from None
-    except KeyError as error:
-        raise click.ClickException(f"an answer came without {error.args[0]}: it was cut on its way") from None
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:  # of boto3, too
+        raise click.ClickException(f"an answer came that is no page, or was cut on its way: {error!r}") from None
     finally:
         if sys.stderr.isatty():
             click.echo(err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from importlib.metadata import version
@@ -14,7 +13,7 @@ from ..reach import environment
 from ..reach.server import Server
 from ..scenario import seeds
 from ..service.store import Baseline
-from .process import background_log, signals_blocked
+from .process import background_log, end, signals_blocked
 from .settings import DEFAULT_HOST, DEFAULT_PORT, Port, emulator_settings, listen, load, log_level, setting, summary
 
 STOPPING = {signal.SIGINT, signal.SIGTERM}
@@ -39,8 +38,7 @@ def serve(host: str, port: int, seed: tuple[str, ...], faults: str | None, log_l
             click.echo(_banner(server, sources, loaded.baseline))
             signal.sigwait(STOPPING)
             server.stop()
-        sys.stdout.flush()
-        os._exit(0)  # a log that nobody reads would hold up the ordinary way out
+        end(0)
 
 
 def _banner(server: Server, sources: tuple[str, ...], baseline: Baseline) -> str:

@@ -7,6 +7,7 @@ A plain ``endpoint_url`` never arrives: the operation's host prefix turns ``http
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -15,6 +16,10 @@ CREDENTIALS = {"aws_access_key_id": "emulator", "aws_secret_access_key": "emulat
 """Which mean nothing: SDKs want some."""
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+OF_ANOTHER = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION")
+"""What belongs to other credentials than those of an account."""
 
 
 def endpoint(url: str) -> str:
@@ -51,11 +56,13 @@ def variables(url: str, account: str | None = None, given: Mapping[str, str] = o
 
 def child(url: str, account: str | None = None, given: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the whole environment of a child process; with an ``account``, nothing says that it is another."""
-    others = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN") if account else ()
+    others = OF_ANOTHER if account else ()
     kept = {name: value for name, value in given.items() if name not in others}
     return kept | variables(url, account, kept)
 
 
 def _no_proxy(given: Mapping[str, str], host: str) -> str:
-    hosts = [host.strip() for host in (given.get("no_proxy") or given.get("NO_PROXY") or "").split(",")]
+    hosts = re.split(r"[,\s]+", ",".join(given.get(name, "") for name in ("no_proxy", "NO_PROXY")))
+    if "*" in hosts:
+        return "*"  # which stands for all, but only alone
     return ",".join(dict.fromkeys([*filter(None, hosts), *LOOPBACK, host]))

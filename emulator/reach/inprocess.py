@@ -13,13 +13,14 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.credentials import RefreshableCredentials
 from botocore.endpoint import Endpoint
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from botocore.retries.adaptive import ClientRateLimiter
@@ -72,13 +73,15 @@ class Wire:
 
     def hurry(self, responses: Responses, request_dict: dict[str, Any]) -> Responses:
         """Let a retry come at once, if there is to be one, and note the pause that was asked for."""
-        pause = next((response for _, response in responses if response is not None), None)
-        if self._backoff or pause is None or pause is False:
+        if self._backoff:
             return responses
         for handler, _ in responses:
             limiter = getattr(handler, "__self__", None)
             if isinstance(limiter, ClientRateLimiter):  # of the adaptive mode, which waits once more before it sends
                 limiter._enabled = False
+        pause = next((response for _, response in responses if response is not None), None)
+        if pause is None or pause is False:
+            return responses
         self._skipped[request_dict["context"]["retries"]["invocation-id"]] = pause
         return [(self.hurry, 0)]
 
@@ -118,7 +121,8 @@ def client(app: WSGIApplication, *, backoff: bool = True, **options: Any) -> Bas
 
     It reads no profile and no file of the user's, so that it is the same on every machine.
     """
-    defaults = {"region_name": REGION} | CREDENTIALS
+    region = getattr(options.get("config"), "region_name", None) or REGION
+    defaults = {"region_name": region} | CREDENTIALS
     with _session_lock:  # sessions, unlike clients, are not for several threads
         made = _session().client(SERVICE, **(defaults | options))
     made._endpoint = Wire(app, backoff=backoff).attach(made._endpoint)
@@ -139,20 +143,28 @@ def _session() -> boto3.Session:
 # Every client of the process.
 
 
-_patches: list[Wire] = []
-"""Of which the last answers. botocore is the whole process's, and so is what is done to it."""
+_patches: list[Wire | None] = []
+"""Of which the last wire answers. botocore is the whole process's, and so is what is done to it."""
 
 _patches_lock = threading.Lock()
 _restoring = ExitStack()
 
 
-@contextmanager
-def patch(app: WSGIApplication, *, backoff: bool = True) -> Iterator[None]:
+def patch(app: WSGIApplication, *, backoff: bool = True) -> AbstractContextManager[None]:
     """Let all requests of boto3's ``medical-imaging`` clients reach ``app``, also those of clients made before.
 
     Clients that ``client`` made stay with their own emulator, and those of other services are not touched.
     """
-    wire = Wire(app, backoff=backoff)
+    return _patched(Wire(app, backoff=backoff))
+
+
+def guard() -> AbstractContextManager[None]:
+    """Let no request of this service go to AWS: from a client that was made before its environment was set, say."""
+    return _patched(None)
+
+
+@contextmanager
+def _patched(wire: Wire | None) -> Iterator[None]:
     with _patches_lock:
         if not _patches:
             for owner, name, replacement in _REPLACEMENTS:
@@ -169,78 +181,69 @@ def patch(app: WSGIApplication, *, backoff: bool = True) -> Iterator[None]:
                 _restoring.close()
 
 
-def _on_the_wire(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Replace a method of ``Endpoint``."""
-
-    def replacement(endpoint: Endpoint, *args: Any, **options: Any) -> Any:
-        if endpoint._endpoint_prefix == SERVICE and not isinstance(endpoint._event_emitter, Events):
-            endpoint = _patches[-1].attach(endpoint)
-        return original(endpoint, *args, **options)
-
-    return replacement
+def _current() -> Wire | None:
+    return next((wire for wire in reversed(_patches) if wire), None)
 
 
-def _refusing_others(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Replace ``Endpoint.prepare_request``, which endpoints of other libraries do not override."""
+def _answered(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Replace ``Endpoint.make_request``: a call that begins here ends here, with all its attempts."""
 
-    def prepare_request(endpoint: Endpoint, request: Any) -> Any:
-        if endpoint._endpoint_prefix == SERVICE and type(endpoint)._do_get_response is not Endpoint._do_get_response:
+    def make_request(endpoint: Endpoint, operation_model: Any, request_dict: dict[str, Any]) -> Any:
+        if endpoint._endpoint_prefix != SERVICE or isinstance(endpoint._event_emitter, Events) or not _patches:
+            return original(endpoint, operation_model, request_dict)
+        wire, host = _current(), urlsplit(request_dict["url"]).hostname or ""
+        if wire is None:
+            if AWS.search(host):
+                raise RuntimeError(f"a client would have asked {host}: it was made before the test set its environment")
+            return original(endpoint, operation_model, request_dict)
+        if type(endpoint)._send_request is not Endpoint._send_request:
             other = type(endpoint).__module__.partition(".")[0]
             raise RuntimeError(f"patch() answers boto3 only; for {other} there are serve() and healthimaging_server")
-        return original(endpoint, request)
+        return original(wire.attach(endpoint), operation_model, request_dict)
 
-    return prepare_request
-
-
-def prepare_request_but_not_for_aws() -> Callable[..., Any]:
-    """Return a replacement of ``Endpoint.prepare_request`` that lets no request of this service go to AWS."""
-    original = Endpoint.prepare_request
-
-    def prepare_request(endpoint: Endpoint, request: Any) -> Any:
-        is_answered_here = _patches or isinstance(endpoint._event_emitter, Events)
-        host = urlsplit(request.url).hostname or ""
-        if endpoint._endpoint_prefix == SERVICE and not is_answered_here and AWS.search(host):
-            raise RuntimeError(
-                f"a client would have asked {host}: it was made before the test, without its environment"
-            )
-        return original(endpoint, request)
-
-    return prepare_request
+    return make_request
 
 
 AWS = re.compile(r"\.(amazonaws\.com(\.cn)?|api\.aws)$")
 
 
 def _with_credentials(original: Callable[..., BaseClient]) -> Callable[..., BaseClient]:
-    """Replace ``Session.create_client``: where neither code nor environment say region and credentials, give some."""
+    """Replace ``Session.create_client``: what a client lacks is not looked for in files, and not on the network."""
 
     def create_client(session: Any, service_name: str, *args: Any, **options: Any) -> BaseClient:
-        if service_name == SERVICE and not args:
+        if service_name == SERVICE and not args and _current():
             config_region = getattr(options.get("config"), "region_name", None)
             if not (options.get("region_name") or config_region or session.get_config_variable("region")):
                 options["region_name"] = REGION
-            are_given = session._credentials or session.profile or "AWS_ACCESS_KEY_ID" in os.environ
-            if not are_given and not any(options.get(name) for name in CREDENTIALS):
-                options |= CREDENTIALS
+            if not any(options.get(name) for name in CREDENTIALS):
+                options |= _credentials_of(session)
         return original(session, service_name, *args, **options)
 
     return create_client
 
 
+def _credentials_of(session: Any) -> dict[str, str]:
+    """Return the credentials that code or environment say, or some that mean nothing."""
+    given = session._credentials
+    if given and not isinstance(given, RefreshableCredentials):  # which would be refreshed over the network
+        return {"aws_access_key_id": given.access_key, "aws_secret_access_key": given.secret_key}
+    found = {name: os.environ.get(name.upper()) or value for name, value in CREDENTIALS.items()}
+    return found if os.environ.get("AWS_ACCESS_KEY_ID") else CREDENTIALS
+
+
 def _unsigned_at_worst(original: Callable[..., None]) -> Callable[..., None]:
-    """Replace ``RequestSigner.sign``: a client that was made without credentials sends a request without."""
+    """Replace ``RequestSigner.sign``: a client made before that has no credentials, or stale ones, sends none."""
 
     def sign(signer: RequestSigner, *args: Any, **options: Any) -> None:
-        if signer.signing_name != SERVICE or signer._credentials is not None:
+        is_ready = signer._credentials and not isinstance(signer._credentials, RefreshableCredentials)
+        if signer.signing_name != SERVICE or is_ready or not _current():
             original(signer, *args, **options)
 
     return sign
 
 
 _REPLACEMENTS: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
-    (Endpoint, "_do_get_response", _on_the_wire),
-    (Endpoint, "_needs_retry", _on_the_wire),
-    (Endpoint, "prepare_request", _refusing_others),
+    (Endpoint, "make_request", _answered),
     (botocore.session.Session, "create_client", _with_credentials),
     (RequestSigner, "sign", _unsigned_at_worst),
 )

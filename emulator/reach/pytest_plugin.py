@@ -63,8 +63,8 @@ class Options:
 def _options(item: pytest.Item) -> Options:
     marks = list(item.iter_markers(MARKER))
     merged = {name: value for mark in reversed(marks) for name, value in mark.kwargs.items()}
-    if isinstance(merged.get("faults"), Mapping) or hasattr(merged.get("faults"), "effects"):
-        merged["faults"] = [merged["faults"]]  # one rule
+    faults = merged.get("faults") or ()
+    merged["faults"] = faults if isinstance(faults, (list, tuple)) else [faults]
     unknown = [name for name in merged if name not in Options.__dataclass_fields__]
     if unknown or any(mark.args for mark in marks):
         known = ", ".join(f"{name}=" for name in Options.__dataclass_fields__)
@@ -72,11 +72,12 @@ def _options(item: pytest.Item) -> Options:
     return Options(**merged)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let the mark alone be enough."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let the mark alone be enough: before all other fixtures, which may ask already."""
     names = getattr(item, "fixturenames", None)
     if names is not None and item.get_closest_marker(MARKER) and not _FIXTURES & set(names):
-        names.append("healthimaging")
+        item.fixturenames = ["healthimaging", *names]  # type: ignore[attr-defined]  # a list of its own: others share it
 
 
 _FIXTURES = {"healthimaging", "healthimaging_server"}
@@ -176,9 +177,8 @@ def healthimaging_server(
     A client of this process that was made before, and so would ask AWS, raises ``RuntimeError``.
     """
     import boto3
-    from botocore.endpoint import Endpoint
 
-    from .inprocess import prepare_request_but_not_for_aws
+    from .inprocess import guard
     from .remote import Remote
 
     options = _options(request.node)
@@ -190,11 +190,10 @@ def healthimaging_server(
         remote.put(_load(request.config, seed))
     _set(monkeypatch, remote)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which keeps the credentials of the test before
-    monkeypatch.setattr(Endpoint, "prepare_request", prepare_request_but_not_for_aws())
-    with _watched(request.node, remote.faults, lambda: [remote]):
+    with guard(), _watched(request.node, remote.faults, lambda: [remote]):
         remote.faults.add(*options.faults)
         yield remote
-    remote.reset()
+    remote.drop_seed()
 
 
 def _set(monkeypatch: pytest.MonkeyPatch, remote: Remote) -> None:
@@ -209,17 +208,18 @@ def _set(monkeypatch: pytest.MonkeyPatch, remote: Remote) -> None:
     for name in os.environ.keys() - variables:
         monkeypatch.delenv(name)
     for name, value in variables.items():
-        monkeypatch.setenv(name, value)
+        if os.environ.get(name) != value:
+            monkeypatch.setenv(name, value)
 
 
 # What became of the rules, and what the client did.
 
 
 class _Watch(NamedTuple):
-    """What a test may change, accounts here or elsewhere, and the ids of the rules that were there before it."""
+    """What a test may change, accounts here or elsewhere, and the rules that were there before it."""
 
     views: Callable[[], Iterable[Account | Remote]]
-    seeded: set[str | None]
+    seeded: list[RuleStatus]
 
 
 _WATCHES = pytest.StashKey[list[_Watch]]()
@@ -230,8 +230,10 @@ def _watched(
     item: pytest.Item, faults: Iterable[RuleStatus], views: Callable[[], Iterable[Account | Remote]]
 ) -> Iterator[None]:
     """Have what a test adds to the ``faults`` that there are, and its calls, looked at when it ends."""
-    watch = _Watch(views, {rule.id for rule in faults})
+    watch = _Watch(views, list(faults))
     watches = item.stash.setdefault(_WATCHES, [])
+    if watches:
+        pytest.fail("a test has either healthimaging or healthimaging_server", pytrace=False)
     watches.append(watch)
     try:
         yield
@@ -250,11 +252,14 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 def _unfired(watch: _Watch) -> Iterator[str]:
+    from msgspec.structs import replace
+
     from ..scenario.misses import nearest_miss
 
+    seeded = [replace(rule, matched=0) for rule in watch.seeded]
     for view in watch.views():
         for rule in view.faults:
-            if not rule.fired and rule.id not in watch.seeded:
+            if not rule.fired and replace(rule, matched=0) not in seeded:
                 yield f"fault rule {rule.id} of account {_id(view)} never fired: {nearest_miss(rule, view.calls)}"
 
 

@@ -15,10 +15,10 @@ from ..scenario import seeds
 from ..scenario.account import DEFAULT_ACCOUNT, Part
 from ..scenario.calls import Journal
 from ..scenario.control import PREFIX, CallList, ClockState, ErrorBody, RuleList, Version
-from ..scenario.documents import decode
+from ..scenario.documents import SeedError, decode
 from ..scenario.faults import RuleStatus
 from ..scenario.rules import Rule
-from ..scenario.seeds import Seed, SeedDocument
+from ..scenario.seeds import Seed, SeedDocument, SeedVersion
 from ..service.shapes import ImageSetProperties
 from . import environment
 
@@ -33,7 +33,10 @@ class ControlError(ValueError):
 
     def __init__(self, code: str, message: str, path: str | None = None) -> None:
         self.code, self.message, self.path = code, message, path
-        super().__init__(": ".join(part for part in (path, message) if part))
+        super().__init__(code, message, path)
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.path, self.message) if part)
 
 
 class Remote:
@@ -50,9 +53,9 @@ class Remote:
         self.account = account
         self.faults = RemoteFaults(self)
         self.clock = RemoteClock(self)
-        self._headers = {"x-emulator-account": account, "Content-Type": "application/json"}
+        self._headers: dict[str, str | bytes] = {"x-emulator-account": account, "Content-Type": "application/json"}
         if control_token:
-            self._headers["x-emulator-token"] = control_token
+            self._headers["x-emulator-token"] = control_token.encode()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -71,7 +74,12 @@ class Remote:
 
     def seed(self) -> bytes:
         """Return what the account sees, as a seed in JSON."""
-        return bytes(self.ask("GET", "seed", type=msgspec.Raw))
+        content = bytes(self.ask("GET", "seed", type=msgspec.Raw))
+        try:
+            decode(content, SeedDocument)
+        except SeedError as error:
+            raise ControlError("BadRequest", f"{self.url} is not an emulator: {error}") from None
+        return content
 
     def put_seed(self, *sources: str | Path | Mapping[str, Any]) -> None:
         """Begin again with another seed, to which a reset returns from now on: files, folders, or documents."""
@@ -80,6 +88,10 @@ class Remote:
     def put(self, seed: Seed) -> None:
         """Begin again with a seed that is loaded."""
         self.ask("PUT", "seed", msgspec.Raw(seeds.dump(seed.baseline, seed.faults)))
+
+    def drop_seed(self) -> None:
+        """Begin again with the seed with which the emulator was started."""
+        self.ask("DELETE", "seed")
 
     def image_set(self, datastore_id: str, image_set_id: str) -> RemoteImageSet:
         """Return a handle to read and change an image set."""
@@ -93,8 +105,7 @@ class Remote:
             "image_set_workflow_status": "CREATED",
             "created_at": self.clock.now(),
         }
-        version = Version(**given | members)
-        image_set = {"imageSetId": image_set_id, "versions": [_members(version)]}
+        image_set = {"imageSetId": image_set_id, "versions": [SeedVersion(**given | members)]}
         self.ask("POST", "seed", {"datastores": [{"datastoreId": datastore_id, "imageSets": [image_set]}]})
         return self.image_set(datastore_id, image_set_id)
 
@@ -105,9 +116,9 @@ class Remote:
         try:
             content = None if body is None else msgspec.json.encode(body)
             connection.request(method, parts.path + PREFIX + path, content, self._headers)
-            response = connection.getresponse()
-            answered = response.read()
-        except HTTPException as error:
+            with connection.getresponse() as response:
+                answered = response.read()
+        except (HTTPException, UnicodeError) as error:
             raise ControlError("BadRequest", f"{self.url} does not speak HTTP: {error!r}") from None
         finally:
             connection.close()
@@ -199,8 +210,3 @@ class RemoteImageSet:
         """Put another version in the place of one, whole."""
         path = f"{self._path}/{quote(version_id)}"
         self._remote.ask("PUT", path, Version(after=after, **members))
-
-
-def _members(version: Version) -> dict[str, Any]:
-    members: dict[str, Any] = msgspec.to_builtins(version)
-    return {name: value for name, value in members.items() if name != "after"}

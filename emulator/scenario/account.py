@@ -27,6 +27,7 @@ class Account:
         self.store = Store(seed.baseline, self.clock.now)
         self.faults = Faults(self.clock, seed.faults)
         self.calls = Calls(self.clock)
+        self._first = seed
         self._lock = threading.Lock()
 
     def reset(self, only: Collection[Part] | None = None) -> None:
@@ -42,8 +43,9 @@ class Account:
                 if only is None or part in only:
                     reset()
 
-    def put(self, seed: seeds.Seed) -> None:
-        """Begin again with another seed; a later reset returns to it."""
+    def put(self, seed: seeds.Seed | None) -> None:
+        """Begin again with another seed, to which a later reset returns; with None, with the one of the start."""
+        seed = self._first if seed is None else seed
         with self._lock:
             self.clock.reset()
             self.store.reset(seed.baseline)

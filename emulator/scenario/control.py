@@ -191,6 +191,11 @@ def put_seed(account: Account, body: SeedDocument) -> None:
     account.put(_seed(body))
 
 
+def drop_seed(account: Account, _: None) -> None:
+    """Begin again with the seed with which the emulator was started."""
+    account.put(None)
+
+
 def add_seed(account: Account, body: SeedDocument) -> None:
     """Add image sets and rules to the account's changes, all or none."""
     try:
@@ -261,6 +266,7 @@ ENDPOINTS = (
     Endpoint("GET", "/seed", get_seed, result=SeedDocument),
     Endpoint("PUT", "/seed", put_seed, body=SeedDocument),
     Endpoint("POST", "/seed", add_seed, body=SeedDocument),
+    Endpoint("DELETE", "/seed", drop_seed),
     Endpoint("POST", VERSIONS, append_version, body=Version, result=ImageSetProperties | None),
     Endpoint("PUT", VERSIONS + "/{versionId}", replace_version, body=Version, result=ImageSetProperties | None),
     Endpoint("GET", "/clock", get_clock, result=ClockState),

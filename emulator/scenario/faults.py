@@ -24,7 +24,10 @@ class RuleError(ValueError):
 
     def __init__(self, message: str, path: str, *, is_conflict: bool = False) -> None:
         self.message, self.path, self.is_conflict = message, path, is_conflict
-        super().__init__(f"{path}: {message}")
+        super().__init__(message, path)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
 
 
 def _checked(given: Rule | Mapping[str, Any], path: str) -> Rule:

@@ -47,8 +47,10 @@ def _mismatches(rule: RuleStatus, call: Call, attempt: Attempt) -> list[str]:
         for name, value in wanted.items()
         if not is_among(found[name], value)
     ]
+    if call.operation is None:
+        return ["it is no operation"]
     first = FIRST_PAGE.get(rule.page or "", 1)
-    if (call.page or 0) < first and rule.match.page is None:
+    if rule.page and (call.page or 0) < first and rule.match.page is None:
         mismatches.append(f"its page is {call.page}, and {rule.page} is for page {first} and later")
     return mismatches
 

@@ -83,9 +83,16 @@ def test_the_exit_code_is_the_commands(script: str, code: int) -> None:
 
 
 def test_a_command_that_cannot_be_run_is_one_line_as_in_a_shell(tmp_path: Path) -> None:
+    assert executed("--", "").returncode == 126
     missing, folder = executed("--", "there-is-none"), executed("--", str(tmp_path))
     assert (missing.returncode, missing.stderr) == (127, "Error: cannot run there-is-none: No such file or directory\n")
     assert (folder.returncode, folder.stderr) == (126, f"Error: cannot run {tmp_path}: Permission denied\n")
+
+
+def test_a_closed_standard_output_changes_nothing() -> None:
+    whole = ["bash", "-c", 'exec "$@" >&-', "bash", *command("--", "sh", "-c", "exit 3")]
+    finished = subprocess.run(whole, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
+    assert (finished.returncode, finished.stderr) == (3, "")
 
 
 def test_a_bad_seed_runs_nothing(tmp_path: Path) -> None:
@@ -157,9 +164,10 @@ def test_env_as_json_and_of_another_host() -> None:
     assert variables["AWS_ENDPOINT_URL_MEDICAL_IMAGING"] == "http://emulator:4580"
     assert variables["NO_PROXY"] == "127.0.0.1,localhost,::1,emulator"
     assert "http://[::1]:4580" in run("env", "--host", "::1").stdout
+    assert run("env", "--host", "http://x").exit_code == 2
 
 
 def test_env_quotes_what_a_shell_or_a_dotenv_file_would_read_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "a$b;c")
     assert "export NO_PROXY='a$b;c,127.0.0.1,localhost,::1'\n" in run("env").stdout
-    assert 'NO_PROXY="a$b;c,127.0.0.1,localhost,::1"\n' in run("env", "--format", "dotenv").stdout
+    assert "NO_PROXY='a$b;c,127.0.0.1,localhost,::1'\n" in run("env", "--format", "dotenv").stdout

@@ -121,7 +121,11 @@ def test_capture_warns_of_a_page_that_was_lost(server: Server, emulator: Emulato
     ("rule", "message"),
     [
         (Fault.error("AccessDeniedException", "No."), "AccessDeniedException"),
-        (Fault.body("truncate"), "an answer came without imageSetPropertiesList: it was cut on its way"),
+        (
+            Fault.body("truncate"),
+            "an answer came that is no page, or was cut on its way: KeyError('imageSetPropertiesList')",
+        ),
+        (Fault.page("cycle", page=3), f"version 87 of {MANY} came twice"),
         (Fault.connection("reset"), "Connection was closed"),
     ],
 )

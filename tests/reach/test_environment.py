@@ -51,6 +51,19 @@ def test_an_account_is_the_access_key_whatever_is_set() -> None:
     assert environment.variables(URL, "111111111111", given)["AWS_ACCESS_KEY_ID"] == "111111111111"
 
 
+def test_what_needs_no_proxy_at_all_still_needs_none() -> None:
+    assert environment.variables(URL, given={"NO_PROXY": "*"})["no_proxy"] == "*"
+    both = environment.variables(URL, given={"NO_PROXY": "a\nb", "no_proxy": "c"})["NO_PROXY"]
+    assert both == f"c,a,b,{LOOPBACK}"
+
+
+def test_a_child_of_an_account_has_nothing_of_another() -> None:
+    given = {"AWS_PROFILE": "x", "AWS_SESSION_TOKEN": "x", "AWS_CREDENTIAL_EXPIRATION": "x", "HOME": "/"}
+    child = environment.child(URL, "111111111111", given)
+    assert child.keys() & given.keys() == {"HOME"}
+    assert environment.child(URL, None, given)["AWS_PROFILE"] == "x"
+
+
 @pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
 def test_hosts_that_need_no_proxy_are_kept(name: str) -> None:
     added = environment.variables(URL, given={name: "example.com, localhost,"})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -64,6 +66,7 @@ def test_options_are_boto3s(emulator: Emulator) -> None:
     client.list_image_set_versions(**IDS)
     assert client.meta.region_name == "eu-west-1"
     assert "mine" in seen[0].decode()
+    assert emulator.client(config=Config(region_name="eu-west-2")).meta.region_name == "eu-west-2"
 
 
 def test_errors_are_boto3s_exceptions(emulator: Emulator) -> None:
@@ -179,6 +182,17 @@ class TestBackoff:
         assert pauses(emulator) == [None, *[0.0] * (attempts - 1)]
 
 
+def test_without_it_the_call_after_the_last_attempt_does_not_wait_either(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TokenBucket, "acquire", None)
+    emulator.faults.add(Fault.error("ThrottlingException", times=1))
+    client = emulator.client(backoff=False, config=Config(retries={"mode": "adaptive", "total_max_attempts": 1}))
+    with pytest.raises(ClientError, match="ThrottlingException"):
+        newest(client)
+    assert newest(client) == "4"
+
+
 def test_a_pause_that_nobody_asked_for_is_not_counted(emulator: Emulator) -> None:
     emulator.clock.freeze()
     emulator.faults.add(Fault.error("ConflictException", times=1))
@@ -245,6 +259,40 @@ def test_a_client_made_inside_is_given_what_nobody_said(
     assert client._request_signer._credentials.access_key == expected[1]
 
 
+@pytest.mark.parametrize(
+    "profile",
+    [
+        "role_arn = arn:aws:iam::111111111111:role/x\nsource_profile = base",
+        "sso_start_url = https://example.com\nsso_region = us-east-1\nsso_account_id = 111111111111\nsso_role_name = x",
+        "credential_process = false",
+    ],
+    ids=["role", "sso", "process"],
+)
+@pytest.mark.usefixtures("no_socket")
+def test_no_credentials_are_looked_for(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: str
+) -> None:
+    base = "[profile base]\naws_access_key_id = x\naws_secret_access_key = x\n"
+    (tmp_path / "config").write_text(f"{base}[profile mine]\nregion = eu-west-1\n{profile}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    with emulator.patch():
+        client = boto3.Session().client("medical-imaging")
+        assert (newest(client), client.meta.region_name) == ("4", "eu-west-1")
+
+
+@pytest.mark.usefixtures("no_socket")
+def test_credentials_that_have_expired_do_not_matter(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"ACCESS_KEY_ID": "111111111111", "SECRET_ACCESS_KEY": "x", "SESSION_TOKEN": "x"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", "2099-01-01T00:00:00Z")
+    before = boto3.Session().client("medical-imaging", "us-east-1")
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", "2020-01-01T00:00:00Z")
+    with emulator.patch(), freeze_time("2100-01-01"):
+        assert [newest(before), newest(boto3.Session().client("medical-imaging"))] == ["4", "4"]
+    assert len(emulator.account("111111111111").calls) == 1  # of the one before nothing is signed
+
+
 def test_other_services_are_not_touched(emulator: Emulator) -> None:
     with emulator.patch():
         with pytest.raises(NoRegionError):
@@ -265,9 +313,7 @@ def test_other_services_are_not_touched(emulator: Emulator) -> None:
 
 
 HOOKS = [
-    (Endpoint, "_do_get_response"),
-    (Endpoint, "_needs_retry"),
-    (Endpoint, "prepare_request"),
+    (Endpoint, "make_request"),
     (Session, "create_client"),
     (RequestSigner, "sign"),
 ]
@@ -311,6 +357,37 @@ def test_patches_may_end_in_any_order(emulator: Emulator) -> None:
     assert hooks() == before
 
 
+def test_a_call_that_began_in_the_emulator_ends_there(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread outlives the test, say, and is in the pause before its next attempt."""
+    client = boto3.client("medical-imaging", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    emulator.faults.add(Fault.error("ThrottlingException", times=1))
+    with ExitStack() as stack:
+        stack.enter_context(emulator.patch())
+        monkeypatch.setattr(time, "sleep", lambda _: stack.close())
+        assert newest(client) == "4"
+    assert len(emulator.calls[0].attempts) == 2
+
+
+@pytest.mark.usefixtures("restless_threads")
+def test_threads_may_come_and_go_with_patches(emulator: Emulator) -> None:
+    client = emulator.client()
+    patched = boto3.client("medical-imaging", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    before = hooks()
+    listed: list[str] = []
+
+    def work() -> None:
+        for _ in range(20):
+            with emulator.patch():
+                listed.extend([newest(client), newest(patched)])
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (listed, len(emulator.calls), hooks()) == (["4"] * 160, 160, before)
+
+
 def test_an_emulators_own_client_stays_with_it(emulator: Emulator) -> None:
     client = other_emulator().client()
     with emulator.patch():
@@ -327,7 +404,7 @@ def test_patch_is_a_decorator_too(emulator: Emulator) -> None:
 
 def test_a_library_that_is_not_boto3_is_refused_and_sends_nothing(emulator: Emulator) -> None:
     class OtherEndpoint(Endpoint):  # type: ignore[misc]
-        def _do_get_response(self, *_: Any) -> Any:
+        def _send_request(self, *_: Any) -> Any:
             raise AssertionError("the request was sent")
 
     client = boto3.client("medical-imaging", "us-east-1")

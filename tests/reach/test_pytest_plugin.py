@@ -201,12 +201,48 @@ def test_server(healthimaging_server):
     with pytest.raises(EndpointConnectionError):
         listed(elsewhere)
     assert listed()
-
-def test_both(healthimaging, healthimaging_server):
-    assert listed(before)
-    assert len(healthimaging.calls) == 1
 """
-    ).assert_outcomes(passed=2)
+    ).assert_outcomes(passed=1)
+
+
+def test_a_test_has_one_or_the_other(run: Run) -> None:
+    result = run("def test_both(healthimaging, healthimaging_server): pass")
+    result.assert_outcomes(errors=1)
+    assert "a test has either healthimaging or healthimaging_server" in result.stdout.str()
+
+
+def test_the_mark_goes_before_all_other_fixtures(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+import pytest
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "conftest" in item.name:
+            item.add_marker(pytest.mark.healthimaging)
+"""
+    )
+    run(
+        """
+@pytest.fixture(autouse=True)
+def asked(request):
+    return listed() if "parameter" not in request.node.name else None
+
+@pytest.mark.healthimaging
+class TestMarked:
+    def setup_method(self):
+        assert listed()
+
+    def test_it(self, asked):
+        assert asked
+
+def test_marked_by_a_conftest(asked):
+    assert asked
+
+@pytest.mark.parametrize("name", ["plain", pytest.param("emulator", marks=pytest.mark.healthimaging)])
+def test_a_parameter_of_its_own(name, request):
+    assert ("healthimaging" in request.fixturenames) == (name == "emulator")
+"""
+    ).assert_outcomes(passed=4)
 
 
 def test_the_users_profile_does_not_lead_elsewhere(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,6 +319,11 @@ def test_added({fixture}):
 def test_allowed({fixture}):
     listed()
 
+@pytest.mark.healthimaging(seed=dict(faults=[dict(error=dict(code="ConflictException"))]))
+def test_replaced({fixture}):
+    {fixture}.faults.clear()
+    {fixture}.faults.add(Fault.error("ConflictException", page=9))
+
 def test_removed({fixture}):
     {fixture}.faults.add(Fault.error("ConflictException"))
     {fixture}.faults.clear()
@@ -292,13 +333,14 @@ def test_seeded({fixture}):
     {fixture}.faults.add(Fault.error("ConflictException", id="mine"))
 """
     )
-    result.assert_outcomes(failed=3, passed=2)
+    result.assert_outcomes(failed=4, passed=2)
     name = f"ListImageSetVersions {DATASTORE}/{SAMPLE}, page 1: Success"
     lines = [re.sub(" [0-9]{12} ", " X ", line) for line in result.stdout.lines if line.startswith("fault rule")]
     assert lines == [
         f"fault rule second of account X never fired: the nearest miss was attempt 1 of {name}: its page is 1, not 2",
         "fault rule fault-1 of account X never fired: no request came",
         "fault rule fault-2 of account X never fired: no request came",
+        "fault rule fault-1 of account X never fired: no request came",
         "fault rule mine of account X never fired: no request came",
     ]
 

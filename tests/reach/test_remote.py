@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import pickle
 import socket
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
@@ -96,6 +99,8 @@ def test_the_seed_and_reset(emulator: Emulator, remote: Remote) -> None:
     assert (len(listed(emulator, ONE)), len(remote.faults)) == (4, 0)
     remote.reset()
     assert len(listed(emulator, ONE)) == 3
+    remote.drop_seed()
+    assert len(listed(emulator, ONE)) == 1
 
 
 def test_a_refusal_has_its_path(remote: Remote) -> None:
@@ -109,8 +114,8 @@ def test_a_refusal_has_its_path(remote: Remote) -> None:
 
 
 def test_the_control_token() -> None:
-    with Emulator.from_seed(DEMO, control_token="sesame").serve() as server:
-        assert len(Remote(server.url, control_token="sesame").calls) == 0
+    with Emulator.from_seed(DEMO, control_token="sésame €").serve() as server:
+        assert len(Remote(server.url, control_token="sésame €").calls) == 0
         with pytest.raises(ControlError, match="does not hold the control token"):
             _ = Remote(server.url).calls
 
@@ -121,8 +126,9 @@ def test_what_is_no_url_of_an_emulator(url: str) -> None:
         Remote(url)
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\n\r\n<html>", b"HTTP/1.1 404 x\r\n\r\nx", b"SSH-2.0\r\n"])
-def test_another_server_there_is_said_to_be_one(answer: bytes) -> None:
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """Serve one answer to one request."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -132,9 +138,34 @@ def test_another_server_there_is_said_to_be_one(answer: bytes) -> None:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        with pytest.raises(ControlError, match=r"is not an emulator|does not speak HTTP"):
-            _ = Remote(f"http://127.0.0.1:{listener.getsockname()[1]}").calls
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         thread.join(HANG_SECONDS)
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\n\r\n<html>", b"HTTP/1.1 404 x\r\n\r\nx", b"SSH-2.0\r\n"])
+def test_another_server_there_is_said_to_be_one(answer: bytes) -> None:
+    with answering(answer) as url, pytest.raises(ControlError, match=r"is not an emulator|does not speak HTTP"):
+        _ = Remote(url).calls
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b'{"a":1}', b""])
+def test_a_server_that_answers_json_is_not_yet_an_emulator(body: bytes) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with answering(answer) as url, pytest.raises(ControlError, match="is not an emulator"):
+        Remote(url).seed()
+
+
+def test_errors_go_from_one_process_to_another(remote: Remote) -> None:
+    refused: list[Callable[[], object]] = [
+        lambda: remote.faults.remove("x"),
+        lambda: remote.faults.add({}),
+        lambda: Emulator.from_seed({}).faults.add({}),
+    ]
+    for refuse in refused:
+        with pytest.raises(ValueError, match=r"rule") as raised:
+            refuse()
+        copied = pickle.loads(pickle.dumps(raised.value))
+        assert (type(copied), str(copied), vars(copied)) == (type(raised.value), str(raised.value), vars(raised.value))
 
 
 def test_the_environment_is_the_accounts(remote: Remote) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from botocore.exceptions import ClientError
 
 from emulator import Emulator, Fault, Rule
 from emulator.scenario.misses import nearest_miss
@@ -52,6 +53,15 @@ def test_a_page_that_has_no_token_to_repeat(emulator: Emulator) -> None:
     emulator.client().list_image_set_versions(datastoreId=DATASTORE, imageSetId=SAMPLE)
     assert nearest_miss(emulator.faults["repeat"], emulator.calls) == (
         f"{missed(SAMPLE, 1)}: its page is 1, and repeat-token is for page 2 and later"
+    )
+
+
+def test_an_operation_that_is_not_emulated_meets_no_rule(emulator: Emulator) -> None:
+    emulator.faults.add(Fault.delay(0, id="mine"))
+    with pytest.raises(ClientError):
+        emulator.client().list_datastores()
+    assert nearest_miss(emulator.faults["mine"], emulator.calls) == (
+        "the nearest miss was attempt 1 of /datastore: UnknownOperationException: it is no operation"
     )
 
 
