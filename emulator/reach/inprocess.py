@@ -143,11 +143,20 @@ def _session() -> boto3.Session:
 # Every client of the process.
 
 
-_patches: list[Wire | None] = []
-"""Of which the last wire answers. botocore is the whole process's, and so is what is done to it."""
+class _Process:
+    """What is done to botocore, which is the whole process's. Of several wires the last answers; None is a guard."""
 
-_patches_lock = threading.Lock()
-_restoring = ExitStack()
+    def __init__(self) -> None:
+        self.wires: tuple[Wire | None, ...] = ()  # replaced whole, so that a reader needs no lock
+        self.lock = threading.Lock()
+        self.restoring = ExitStack()
+
+    @property
+    def wire(self) -> Wire | None:
+        return next((wire for wire in reversed(self.wires) if wire), None)
+
+
+_process = _Process()
 
 
 def patch(app: WSGIApplication, *, backoff: bool = True) -> AbstractContextManager[None]:
@@ -165,35 +174,33 @@ def guard() -> AbstractContextManager[None]:
 
 @contextmanager
 def _patched(wire: Wire | None) -> Iterator[None]:
-    with _patches_lock:
-        if not _patches:
+    with _process.lock:
+        if not _process.wires:
             for owner, name, replacement in _REPLACEMENTS:
                 original = getattr(owner, name)
-                _restoring.callback(setattr, owner, name, original)
+                _process.restoring.callback(setattr, owner, name, original)
                 setattr(owner, name, replacement(original))
-        _patches.append(wire)
+        _process.wires += (wire,)
     try:
         yield
     finally:
-        with _patches_lock:
-            _patches.remove(wire)
-            if not _patches:
-                _restoring.close()
-
-
-def _current() -> Wire | None:
-    return next((wire for wire in reversed(_patches) if wire), None)
+        with _process.lock:
+            wires = list(_process.wires)
+            wires.remove(wire)
+            _process.wires = tuple(wires)
+            if not wires:
+                _process.restoring.close()
 
 
 def _answered(original: Callable[..., Any]) -> Callable[..., Any]:
     """Replace ``Endpoint.make_request``: a call that begins here ends here, with all its attempts."""
 
     def make_request(endpoint: Endpoint, operation_model: Any, request_dict: dict[str, Any]) -> Any:
-        if endpoint._endpoint_prefix != SERVICE or isinstance(endpoint._event_emitter, Events) or not _patches:
+        if endpoint._endpoint_prefix != SERVICE or isinstance(endpoint._event_emitter, Events):
             return original(endpoint, operation_model, request_dict)
-        wire, host = _current(), urlsplit(request_dict["url"]).hostname or ""
+        wire, host = _process.wire, urlsplit(request_dict["url"]).hostname or ""
         if wire is None:
-            if AWS.search(host):
+            if _process.wires and AWS.search(host):
                 raise RuntimeError(f"a client would have asked {host}: it was made before the test set its environment")
             return original(endpoint, operation_model, request_dict)
         if type(endpoint)._send_request is not Endpoint._send_request:
@@ -211,7 +218,7 @@ def _with_credentials(original: Callable[..., BaseClient]) -> Callable[..., Base
     """Replace ``Session.create_client``: what a client lacks is not looked for in files, and not on the network."""
 
     def create_client(session: Any, service_name: str, *args: Any, **options: Any) -> BaseClient:
-        if service_name == SERVICE and not args and _current():
+        if service_name == SERVICE and not args and _process.wire:
             config_region = getattr(options.get("config"), "region_name", None)
             if not (options.get("region_name") or config_region or session.get_config_variable("region")):
                 options["region_name"] = REGION
@@ -236,7 +243,7 @@ def _unsigned_at_worst(original: Callable[..., None]) -> Callable[..., None]:
 
     def sign(signer: RequestSigner, *args: Any, **options: Any) -> None:
         is_ready = signer._credentials and not isinstance(signer._credentials, RefreshableCredentials)
-        if signer.signing_name != SERVICE or is_ready or not _current():
+        if signer.signing_name != SERVICE or is_ready or not _process.wire:
             original(signer, *args, **options)
 
     return sign
