@@ -75,23 +75,20 @@ def capture(
     Example: healthimaging-emulator seed capture --datastore-id 12345678901234567890123456789012
     --image-set-id ea92b0d8838c72a3f25d00d13616f87e --output my-seed.json
     """
-    entries: list[dict[str, Any]] = []
-    if saved:
-        try:
-            entries = capturing.saved(saved.read())
-        except SeedError as error:
-            raise BadSeed(f"--input: {error}") from None
-        entries = [entry for entry in entries if not image_set_id or entry.get("imageSetId") in image_set_id]
-    elif not image_set_id:
+    if not (saved or image_set_id):
         raise click.UsageError("give an --image-set-id, or an --input")
-    for id in () if saved else dict.fromkeys(image_set_id):
-        entries += _listed(datastore_id, id, **reached_by)
-    if not entries:
-        raise click.ClickException("no versions were found")
     try:
+        if saved:
+            entries = capturing.saved(saved.read())
+            entries = [entry for entry in entries if not image_set_id or entry.get("imageSetId") in image_set_id]
+        else:
+            ids = dict.fromkeys(image_set_id)
+            entries = [entry for id in ids for entry in _listed(datastore_id, id, **reached_by)]
         document = capturing.document(datastore_id, entries)
     except SeedError as error:
         raise BadSeed(str(error)) from None
+    if not entries:
+        raise click.ClickException("no versions were found")
     captured = load([document])
     click.echo(f"captured {summary(captured.baseline)}", err=True)
     _write(seeds.dump(captured.baseline), output)
