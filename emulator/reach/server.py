@@ -155,6 +155,7 @@ class _Connection:
         self._client = client
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         self._deadline: float | None = None
+        self._timeout: float | None = None
 
     def run(self) -> None:
         try:
@@ -223,11 +224,14 @@ class _Connection:
         return event
 
     def _receive(self) -> bytes:
-        if self._deadline is None:
-            self._client.settimeout(None)
-        else:
-            self._client.settimeout(max(self._deadline - time.monotonic(), 0.001))
+        self._limit(None if self._deadline is None else max(self._deadline - time.monotonic(), 0.001))
         return self._client.recv(64 * 1024)
+
+    def _limit(self, seconds: float | None) -> None:
+        """Set the socket's timeout, where it is another: every such call lets other threads in, which costs them all."""
+        if seconds != self._timeout:
+            self._client.settimeout(seconds)
+            self._timeout = seconds
 
     def _read_body(self, http_version: bytes, target: str, headers: dict[str, str]) -> tuple[bytes, int]:
         """Return the body and its length; of one over the limit only the length, and what follows is never read."""
@@ -280,9 +284,15 @@ class _Connection:
         if answer.body and not is_head:
             events.append(h11.Data(data=answer.body))
         events.append(h11.EndOfMessage())
-        self._client.settimeout(SEND_SECONDS)
         data = b"".join(self._http.send(event) or b"" for event in events)
-        self._client.sendall(data[: len(data) - (len(answer.body) + 1) // 2] if self.link.effect == "cut" else data)
+        if self.link.effect == "cut":
+            data = data[: len(data) - (len(answer.body) + 1) // 2]
+        sent = 0
+        with suppress(BlockingIOError):  # it mostly fits what the system buffers
+            sent = self._client.send(data, socket.MSG_DONTWAIT)
+        if sent < len(data):
+            self._limit(SEND_SECONDS)
+            self._client.sendall(data[sent:])
 
     def _log(self, method: str, target: str, answer: Answer, seconds: float) -> None:
         headers = dict(answer.headers)

@@ -200,19 +200,20 @@ def _history(image_set: SeedImageSet, path: str, source: str) -> History:
         raise SeedError("an image set has either versions or generate", path, source)
     if image_set.generate is not None:
         return _generated(image_set.image_set_id, image_set.generate, f"{path}.generate", source)
-    versions = []
+    versions: list[ImageSetProperties] = []
     for index, written in enumerate(image_set.versions or ()):
         try:
-            versions.append(_version(written, image_set.image_set_id))
+            versions.append(_version(written, image_set.image_set_id, versions[0] if versions else None))
         except SeedError as error:
             raise SeedError(error.rule, f"{path}.versions[{index}]{error.path}", source) from None
     for index, doubt in _doubts(versions):
         log.warning("warning: %s: %s.versions[%d]: %s", source, path, index, doubt)
-    history = tuple(sorted(versions, key=lambda version: version.number))
-    for version, following in pairwise(history):
-        if version.number == following.number:
-            raise SeedError(f"version {version.version_id} stands twice", f"{path}.versions", source)
-    return history
+    numbers = [version.number for version in versions]
+    order = sorted(range(len(versions)), key=numbers.__getitem__)
+    for before, after in pairwise(order):
+        if numbers[before] == numbers[after]:
+            raise SeedError(f"version {versions[before].version_id} stands twice", f"{path}.versions", source)
+    return tuple([versions[index] for index in order])
 
 
 def _generated(image_set_id: str, numbers: Generate, path: str, source: str) -> History:
@@ -226,15 +227,19 @@ def _generated(image_set_id: str, numbers: Generate, path: str, source: str) -> 
         raise SeedError(str(error), path, source) from None
 
 
-def _version(written: SeedVersion, image_set_id: str) -> ImageSetProperties:
-    if written.image_set_id not in (None, image_set_id):
+def _version(written: SeedVersion, image_set_id: str, first: ImageSetProperties | None) -> ImageSetProperties:
+    if written.image_set_id is not None and written.image_set_id != image_set_id:
         raise SeedError(f"{written.image_set_id} is not the id of the image set", ".imageSetId")
+    if first is not None and written.created_at == first.created_at:
+        created_at = first.created_at  # one object for all: it is the same on every version, and there may be a million
+    else:
+        created_at = _time(written.created_at, "createdAt")
     return ImageSetProperties(
         image_set_id=image_set_id,
         version_id=written.version_id,
         image_set_state=written.image_set_state,
         image_set_workflow_status=written.image_set_workflow_status,
-        created_at=_time(written.created_at, "createdAt"),
+        created_at=created_at,
         updated_at=_time(written.updated_at, "updatedAt"),
         deleted_at=_time(written.deleted_at, "deletedAt"),
         message=written.message,
@@ -244,8 +249,10 @@ def _version(written: SeedVersion, image_set_id: str) -> ImageSetProperties:
 
 
 def _time(time: float | datetime | None, member: str) -> float | None:
+    if time is None:
+        return None
     try:
-        return None if time is None else timestamp(time)
+        return timestamp(time)
     except ValueError as error:
         raise SeedError(str(error), f".{member}") from None
 
@@ -261,5 +268,5 @@ def _doubts(versions: list[ImageSetProperties]) -> Iterator[tuple[int, str]]:
             yield index, "only a failed version has a message"
         if version.created_at != created_at:
             yield index, "createdAt is the same on all versions of an image set"
-        if version.number == 1 and version.updated_at is not None:
+        if version.updated_at is not None and version.number == 1:
             yield index, "version 1 has no updatedAt"
