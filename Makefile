@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve test lint clean
+.PHONY: serve test lint bench clean
 
 serve: $(VENV)/.serve
 	$(BIN)/healthimaging-emulator serve
@@ -17,6 +17,9 @@ lint: $(VENV)/.lint
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
 
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks
+
 clean:
 	rm -rf $(VENV) .clients
 
@@ -26,6 +29,10 @@ $(VENV)/.serve: pyproject.toml | $(VENV)
 
 $(VENV)/.test: pyproject.toml | $(VENV)
 	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@
+
+$(VENV)/.bench: pyproject.toml | $(VENV)
+	$(BIN)/pip install --quiet --editable '.[bench]'
 	touch $@
 
 $(VENV)/.lint: pyproject.toml | $(VENV)

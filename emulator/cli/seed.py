@@ -9,12 +9,10 @@ from typing import Any
 import click
 import msgspec
 
-from ..reach.remote import Remote
 from ..scenario import seeds
 from ..scenario.account import DEFAULT_ACCOUNT
 from ..scenario.documents import SeedError
 from ..scenario.generate import DEFAULT_CREATED_AT
-from . import capture as capturing
 from . import settings
 from .settings import BadSeed, load, setting, summary
 
@@ -75,6 +73,8 @@ def capture(
     Example: healthimaging-emulator seed capture --datastore-id 12345678901234567890123456789012
     --image-set-id ea92b0d8838c72a3f25d00d13616f87e --output my-seed.json
     """
+    from . import capture as capturing
+
     if not (saved or image_set_id):
         raise click.UsageError("give an --image-set-id, or an --input")
     try:
@@ -95,6 +95,8 @@ def capture(
 
 
 def _listed(datastore_id: str, image_set_id: str, **reached_by: Any) -> list[dict[str, Any]]:
+    from . import capture as capturing
+
     try:
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError:
@@ -125,6 +127,8 @@ def export(url: str, account: str, control_token: str | None, output: Any) -> No
 
     Example: healthimaging-emulator seed export http://127.0.0.1:4580 --output my-seed.json
     """
+    from ..reach.remote import Remote  # whose HTTP client the other commands need not wait for
+
     try:
         exported = Remote(url, account, control_token=control_token).seed()
     except ValueError as error:

@@ -1,11 +1,12 @@
 """A real HTTP server for the emulator: a thread a connection, kept as long as the client wants it.
 
-h11 reads and writes HTTP/1.1, strictly; this module moves the bytes. Werkzeug's own server closes every connection,
-answers malformed requests in HTML, and polls to notice that it should stop.
+h11 reads HTTP/1.1, strictly; this module moves the bytes, and writes the answers itself, which takes a tenth of the time.
+Werkzeug's own server closes every connection, answers malformed requests in HTML, and polls to notice that it should stop.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import selectors
 import socket
@@ -145,6 +146,11 @@ class Server:
             raise
 
 
+@functools.lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
 class _Connection:
     """One client's connection: request after request, until either side has had enough."""
 
@@ -161,10 +167,17 @@ class _Connection:
         try:
             with suppress(OSError):  # the client has gone, or was too slow, or the server stops
                 while self._exchange():
-                    self._http.start_next_cycle()
-                    self._deadline = None
+                    self._begin_again()
         finally:
             self.close()
+
+    def _begin_again(self) -> None:
+        """Be ready for the next request, of which the beginning may be there already."""
+        received, _ = self._http.trailing_data
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+        if received:
+            self._http.receive_data(received)
+        self._deadline = None
 
     def abort(self) -> None:
         """Wake the connection's thread, whatever it waits for."""
@@ -206,7 +219,7 @@ class _Connection:
         self._log(method, target, answer, time.perf_counter() - begun)
         if self.link.effect:
             return False
-        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+        if self._http.their_state is h11.DONE:
             return not self._server.is_stopping
         if self._http.their_state in (h11.SEND_BODY, h11.ERROR):
             self._linger()
@@ -228,7 +241,7 @@ class _Connection:
         return self._client.recv(64 * 1024)
 
     def _limit(self, seconds: float | None) -> None:
-        """Set the socket's timeout, where it is another: every such call lets other threads in, which costs them all."""
+        """Set the socket's timeout, where it is another: every such call lets other threads in, at a cost to all."""
         if seconds != self._timeout:
             self._client.settimeout(seconds)
             self._timeout = seconds
@@ -240,6 +253,9 @@ class _Connection:
         if "transfer-encoding" in headers and "content-length" in headers:
             raise h11.RemoteProtocolError("Content-Length and Transfer-Encoding exclude each other")
         length = int(headers.get("content-length", 0))
+        if not length and "transfer-encoding" not in headers:
+            self._next_event()  # which ends the request
+            return b"", 0
         limit = control.MAX_BODY if split(target)[0].startswith(control.PREFIX) else protocol.MAX_BODY
         body = bytearray()
         while max(length, len(body)) <= limit:
@@ -276,15 +292,14 @@ class _Connection:
             self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         if not self.link.is_answered:
             return
-        headers = [*answer.headers, ("Date", formatdate(usegmt=True))]
+        lines = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, '')}"]
+        lines += [f"{name}: {value}" for name, value in answer.headers]
+        lines.append(f"Date: {_date(int(time.time()))}")
+        if answer.status != 204 and all(name.lower() != "content-length" for name, _ in answer.headers):
+            lines.append(f"Content-Length: {len(answer.body)}")
         if self._http.their_state is not h11.DONE or self._server.is_stopping:
-            headers.append(("Connection", "close"))
-        reason = responses.get(answer.status, "")
-        events: list[h11.Event] = [h11.Response(status_code=answer.status, headers=headers, reason=reason)]
-        if answer.body and not is_head:
-            events.append(h11.Data(data=answer.body))
-        events.append(h11.EndOfMessage())
-        data = b"".join(self._http.send(event) or b"" for event in events)
+            lines.append("Connection: close")
+        data = "\r\n".join([*lines, "", ""]).encode("latin-1") + (b"" if is_head else answer.body)
         if self.link.effect == "cut":
             data = data[: len(data) - (len(answer.body) + 1) // 2]
         sent = 0
@@ -295,12 +310,14 @@ class _Connection:
             self._client.sendall(data[sent:])
 
     def _log(self, method: str, target: str, answer: Answer, seconds: float) -> None:
+        level = logging.DEBUG if split(target)[0] == control.PREFIX + "health" else logging.INFO
+        if not access_log.isEnabledFor(level):
+            return
         headers = dict(answer.headers)
         status, code = str(answer.status), headers.get("x-amzn-ErrorType", "-")
         if not self.link.is_answered:
             status, code = "-", str(self.link.effect)
         fault = f" {headers['x-emulator-fault']}" if "x-emulator-fault" in headers else ""
-        level = logging.DEBUG if split(target)[0] == control.PREFIX + "health" else logging.INFO
         access_log.log(level, "%s %.500s %s %s %.1f ms%s", method, target, status, code, seconds * 1000, fault)
 
     def _linger(self) -> None:

@@ -379,3 +379,14 @@ def test_what_nobody_foresaw_is_a_500_in_the_wires_form(
     assert (reply.status, reply.headers["x-amzn-errortype"]) == (500, "InternalServerException")
     assert reply.json == {"message": "An unexpected error occurred during processing of the request."}
     assert "AttributeError" in caplog.text
+
+
+def test_an_application_that_gives_no_length_is_given_one() -> None:
+    def app(_: object, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"a", b"bc"]
+
+    with Server(app, "127.0.0.1", 0) as server, Client(server) as client:
+        for _ in range(2):
+            client.send(request("GET", "/"))
+            assert client.receive().body == b"abc"

@@ -1,0 +1,1 @@
+"""How fast the emulator is beside its peers, as ratios of one run. ``make bench`` writes RESULTS.md and results.svg."""
