@@ -1,7 +1,8 @@
 """A real HTTP server for the emulator: a thread a connection, kept as long as the client wants it.
 
-h11 reads HTTP/1.1, strictly; this module moves the bytes, and writes the answers itself, which takes a tenth of the time.
-Werkzeug's own server closes every connection, answers malformed requests in HTML, and polls to notice that it should stop.
+h11 reads HTTP/1.1, strictly; this module moves the bytes, and writes the answers itself, in a tenth of the time.
+Werkzeug's own server closes every connection, answers malformed requests in HTML, and polls to notice that it should
+stop.
 """
 
 from __future__ import annotations

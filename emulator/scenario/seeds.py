@@ -230,27 +230,26 @@ def _generated(image_set_id: str, numbers: Generate, path: str, source: str) -> 
 def _version(written: SeedVersion, image_set_id: str, first: ImageSetProperties | None) -> ImageSetProperties:
     if written.image_set_id is not None and written.image_set_id != image_set_id:
         raise SeedError(f"{written.image_set_id} is not the id of the image set", ".imageSetId")
-    if first is not None and written.created_at == first.created_at:
+    created_at = written.created_at
+    if first is not None and created_at == first.created_at:
         created_at = first.created_at  # one object for all: it is the same on every version, and there may be a million
-    else:
-        created_at = _time(written.created_at, "createdAt")
+    elif created_at is not None:
+        created_at = _time(created_at, "createdAt")
     return ImageSetProperties(
         image_set_id=image_set_id,
         version_id=written.version_id,
         image_set_state=written.image_set_state,
         image_set_workflow_status=written.image_set_workflow_status,
         created_at=created_at,
-        updated_at=_time(written.updated_at, "updatedAt"),
-        deleted_at=_time(written.deleted_at, "deletedAt"),
+        updated_at=None if written.updated_at is None else _time(written.updated_at, "updatedAt"),
+        deleted_at=None if written.deleted_at is None else _time(written.deleted_at, "deletedAt"),
         message=written.message,
         overrides=written.overrides,
         is_primary=written.is_primary,
     )
 
 
-def _time(time: float | datetime | None, member: str) -> float | None:
-    if time is None:
-        return None
+def _time(time: float | datetime, member: str) -> float:
     try:
         return timestamp(time)
     except ValueError as error:

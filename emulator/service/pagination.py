@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from bisect import bisect_left
 from hashlib import sha256
@@ -52,7 +53,7 @@ class Tokens:
         return Position(int(parts["below"]), int(parts["page"]))
 
     def _sign(self, scope: str, value: str) -> str:
-        signature = Signer(self._key, salt=scope, key_derivation="hmac", digest_method=sha256).get_signature(value)
+        signature = _signer(self._key, scope).get_signature(value)
         # botocore splits a StartingToken at "___", and tries to read it as base64 of JSON first: the leading "v" makes
         # the first byte one that UTF-8 cannot begin with, so that never succeeds.
         return f"{value}.{signature.decode().replace('_', '~')}"
@@ -61,6 +62,13 @@ class Tokens:
         if self._lifetime is None or issued is None:
             return (self._lifetime is None) != (issued is None)
         return round(now - int(issued) / 1000, 3) >= self._lifetime
+
+
+@functools.lru_cache(maxsize=1024)
+def _signer(key: str, scope: str) -> Signer:
+    """Derive the key of one list once: that takes as long as signing."""
+    derived = Signer(key, salt=scope, key_derivation="hmac", digest_method=sha256).derive_key()
+    return Signer(derived, key_derivation="none", digest_method=sha256)
 
 
 class Listing:

@@ -88,9 +88,8 @@ def timestamp(time: float | datetime | str) -> float:
 
     Raises ``ValueError`` for a time without an offset, or outside the years 1970 to 9999.
     """
-    if isinstance(time, str):
-        time = convert(time, datetime)
-    if isinstance(time, datetime):
+    if not isinstance(time, (float, int)):
+        time = convert(time, datetime)  # a datetime stays as it is
         if time.tzinfo is None:
             raise ValueError("a time needs an offset from UTC")
         time = time.timestamp()
