@@ -23,12 +23,12 @@ INTRODUCTION = """# Results
 
 Written by `make bench`, in {minutes:.1f} minutes; no number here is typed by hand. A figure without a unit is a ratio
 of medians of one run, in which every round takes each variant once; the spread is that of the rounds' own ratios,
-without a tenth at each end. Absolute times belong to the machine, which others use too.
+without a tenth at each end. Absolute times belong to the machine, which others use too. Our server logs nothing.
 
 {machine}"""
 GROWTH = """## Growth
 
-Time for the last page, server side, by the length of the history:
+Time for the last page, of ten entries, server side, by the length of the history:
 
 {pages}
 
@@ -102,7 +102,7 @@ def machine() -> str:
 def draw(rows: list[Row], pages: dict[int, float], rates: dict[int, float]) -> None:
     """Draw the ratios that have a limit, as a share of it, and how time and throughput grow."""
     mpl.rcParams.update({"svg.hashsalt": "healthimaging-emulator", "font.size": 8, "axes.spines.top": False})
-    figure, (bars, by_length, by_connections) = pyplot.subplots(1, 3, figsize=(13, 4.2), width_ratios=[2, 1, 1])
+    figure, (bars, by_length, by_connections) = pyplot.subplots(1, 3, figsize=(14, 4.2), width_ratios=[2, 1, 1])
     limited = [row for row in rows if row.target.startswith("at most") and row.figure > 0]
     shares = [row.figure / float(row.target.split()[-1]) for row in limited]
     labels = [named(rows, row) for row in limited]
@@ -111,9 +111,9 @@ def draw(rows: list[Row], pages: dict[int, float], rates: dict[int, float]) -> N
     bars.invert_yaxis()
     bars.set_title("share of what it may be at most")
     by_length.semilogx(list(pages), list(pages.values()), "o-", color="#4477aa")
-    by_length.set(title="ms for the last page, server side", xlabel="versions in the history", ylim=(0, None))
+    by_length.set(title="ms for the last page", xlabel="versions in the history", ylim=(0, None))
     by_connections.semilogx(list(rates), list(rates.values()), "o-", base=2, color="#4477aa")
-    by_connections.set(title="requests a second, one process", xlabel="connections", ylim=(0, None))
+    by_connections.set(title="requests a second", xlabel="connections", ylim=(0, None))
     figure.tight_layout()
     figure.savefig(HERE / "results.svg", metadata={"Date": None})
 

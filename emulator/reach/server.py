@@ -311,14 +311,14 @@ class _Connection:
             self._client.sendall(data[sent:])
 
     def _log(self, method: str, target: str, answer: Answer, seconds: float) -> None:
-        level = logging.DEBUG if split(target)[0] == control.PREFIX + "health" else logging.INFO
-        if not access_log.isEnabledFor(level):
+        if not access_log.isEnabledFor(logging.INFO):
             return
         headers = dict(answer.headers)
         status, code = str(answer.status), headers.get("x-amzn-ErrorType", "-")
         if not self.link.is_answered:
             status, code = "-", str(self.link.effect)
         fault = f" {headers['x-emulator-fault']}" if "x-emulator-fault" in headers else ""
+        level = logging.DEBUG if split(target)[0] == control.PREFIX + "health" else logging.INFO
         access_log.log(level, "%s %.500s %s %s %.1f ms%s", method, target, status, code, seconds * 1000, fault)
 
     def _linger(self) -> None:
