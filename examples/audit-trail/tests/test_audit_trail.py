@@ -48,7 +48,7 @@ def test_it_survives_throttling(healthimaging: Emulator) -> None:
     assert len(history(LONG)) == 137
     second = healthimaging.calls[1]
     assert [attempt.status for attempt in second.attempts] == [429, 429, 429, 429, 200]
-    assert all(attempt.pause > 0 for attempt in second.attempts[1:])  # it backed off, though no test waited
+    assert sum(attempt.pause for attempt in second.attempts[1:]) > 0  # it backed off, though no test waited
 
 
 @pytest.mark.healthimaging(faults=[Fault.error("ThrottlingException", page=2)])
