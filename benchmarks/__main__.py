@@ -111,9 +111,9 @@ def draw(rows: list[Row], pages: dict[int, float], rates: dict[int, float]) -> N
     bars.invert_yaxis()
     bars.set_title("share of what it may be at most")
     by_length.semilogx(list(pages), list(pages.values()), "o-", color="#4477aa")
-    by_length.set(title="ms for the last page", xlabel="versions in the history", ylim=(0, None))
+    by_length.set(title="ms for the last page", xlabel="versions in the history", ylim=(0, 1.2 * max(pages.values())))
     by_connections.semilogx(list(rates), list(rates.values()), "o-", base=2, color="#4477aa")
-    by_connections.set(title="requests a second", xlabel="connections", ylim=(0, None))
+    by_connections.set(title="requests a second", xlabel="connections", ylim=(0, 1.2 * max(rates.values())))
     figure.tight_layout()
     figure.savefig(HERE / "results.svg", metadata={"Date": None})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from typing import Any
@@ -12,7 +11,7 @@ import msgspec
 from msgspec import Struct, inspect, structs
 
 from ..service.errors import ServiceError
-from ..service.pagination import Listing, Position
+from ..service.pagination import Listing, Position, index
 from ..service.protocol import Operation
 from ..service.shapes import members
 from ..service.store import History
@@ -51,7 +50,7 @@ def bend_page(effect: PageEffect, output: Any, *, input: Any, listing: Listing, 
 def _page_before(listing: Listing, history: History, max_results: int | None) -> Position:
     """Return the position that led to the page before this one, if that had as many entries as this one asks for."""
     below, page = listing.position or (None, 1)
-    end = bisect_left(history, below or 0, key=lambda version: version.number) + (max_results or listing.page_size)
+    end = index(history, below or 0) + (max_results or listing.page_size)
     return Position(history[min(end, len(history) - 1)].number, page - 1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
@@ -209,6 +210,8 @@ def _history(image_set: SeedImageSet, path: str, source: str) -> History:
     for index, doubt in _doubts(versions):
         log.warning("warning: %s: %s.versions[%d]: %s", source, path, index, doubt)
     numbers = [version.number for version in versions]
+    if all(map(operator.gt, numbers, numbers[1:])):  # as the service lists them
+        return tuple(reversed(versions))
     order = sorted(range(len(versions)), key=numbers.__getitem__)
     for before, after in pairwise(order):
         if numbers[before] == numbers[after]:

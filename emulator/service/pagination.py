@@ -71,6 +71,14 @@ def _signer(key: str, scope: str) -> Signer:
     return Signer(derived, key_derivation="none", digest_method=sha256)
 
 
+def index(history: History, number: int) -> int:
+    """Return how many versions are older than one; mostly there is no gap in their numbers."""
+    guess = number - history[0].number
+    if 0 <= guess < len(history) and history[guess].number == number:
+        return guess
+    return bisect_left(history, number, key=lambda version: version.number)
+
+
 class Listing:
     """One request's walk through a list: where its token says to go on, and the token to go on from there."""
 
@@ -95,7 +103,7 @@ class Listing:
         if self.position is None:
             raise ValidationException("Invalid nextToken.")
         below, page = self.position
-        end = len(history) if below is None else bisect_left(history, below, key=lambda version: version.number)
+        end = len(history) if below is None else index(history, below)
         start = max(0, end - (max_results or self.page_size))
         entries = history[start:end][::-1]
         if start == 0:

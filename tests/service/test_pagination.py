@@ -11,7 +11,8 @@ import pytest
 
 from emulator.scenario.generate import history
 from emulator.service.errors import ValidationException
-from emulator.service.pagination import START, Listing, Position, Tokens
+from emulator.service.pagination import START, Listing, Position, Tokens, index
+from emulator.service.shapes import ImageSetProperties
 
 SCOPE = "000000000000/ListImageSetVersions/d/i"
 HISTORY = history("a" * 32, 120)
@@ -181,3 +182,10 @@ def test_a_token_is_never_taken_for_a_starting_token_of_boto3(padding: str) -> N
         token = Tokens(str(key)).seal(SCOPE, Position(key, 2), 0)
         with pytest.raises(ValueError, match=r"padding|base64|codec"):
             base64.b64decode(token + padding).decode()
+
+
+@pytest.mark.parametrize("ids", [["7"], ["1", "2", "3"], ["1", "2", "5", "9"], ["3", "4", "8"], ["2", "4", "6"]])
+def test_the_place_of_a_number_also_where_numbers_are_missing(ids: list[str]) -> None:
+    history = tuple(ImageSetProperties(image_set_id="a" * 32, version_id=id, image_set_state="ACTIVE") for id in ids)
+    for number in range(12):
+        assert index(history, number) == sum(int(id) < number for id in ids)
