@@ -53,6 +53,8 @@ access_log = logging.getLogger("emulator.access")
 class Server:
     """Serves a WSGI application from the moment it is made until ``stop``; a context manager that stops it.
 
+    It sends what the application says, so that must be right, as Werkzeug's responses are.
+
     ``port`` 0 takes a free one; ``url`` says which. Raises ``OSError`` if it cannot listen,
     ``ValueError`` for a port out of range.
     """
@@ -137,6 +139,7 @@ class Server:
 
     def _open(self, client: socket.socket) -> None:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.settimeout(None)  # whatever the process's default is
         connection = _Connection(self, client)
         with self._changed:
             self._connections.add(connection)
@@ -304,11 +307,12 @@ class _Connection:
         if self.link.effect == "cut":
             data = data[: len(data) - (len(answer.body) + 1) // 2]
         sent = 0
+        self._limit(None)  # with a timeout, send would wait for it
         with suppress(BlockingIOError):  # it mostly fits what the system buffers
             sent = self._client.send(data, socket.MSG_DONTWAIT)
         if sent < len(data):
             self._limit(SEND_SECONDS)
-            self._client.sendall(data[sent:])
+            self._client.sendall(memoryview(data)[sent:])
 
     def _log(self, method: str, target: str, answer: Answer, seconds: float) -> None:
         if not access_log.isEnabledFor(logging.INFO):

@@ -64,7 +64,7 @@ class Tokens:
         return round(now - int(issued) / 1000, 3) >= self._lifetime
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=128)  # a scope holds what a client sent, up to 64 KiB
 def _signer(key: str, scope: str) -> Signer:
     """Derive the key of one list once: that takes as long as signing."""
     derived = Signer(key, salt=scope, key_derivation="hmac", digest_method=sha256).derive_key()

@@ -88,14 +88,15 @@ def timestamp(time: float | datetime | str) -> float:
 
     Raises ``ValueError`` for a time without an offset, or outside the years 1970 to 9999.
     """
-    if not isinstance(time, (float, int)):
-        time = convert(time, datetime)  # a datetime stays as it is
-        if time.tzinfo is None:
-            raise ValueError("a time needs an offset from UTC")
-        time = time.timestamp()
+    if type(time) is not float:
+        time = convert(time, datetime) if isinstance(time, str) else time
+        if isinstance(time, datetime):
+            if time.tzinfo is None:
+                raise ValueError("a time needs an offset from UTC")
+            time = time.timestamp()
     if not 0 <= time < YEAR_10000 - 0.0005:  # which rounds up
         raise ValueError("a time must lie in the years 1970 to 9999, in epoch seconds")
-    return int(time * 1000 + 0.5) / 1000  # as round(time, 3), in a third of its time
+    return int(float(time) * 1000 + 0.5) / 1000  # as round(time, 3) but for ties, in a third of its time
 
 
 @functools.cache

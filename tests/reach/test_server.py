@@ -390,3 +390,19 @@ def test_an_application_that_gives_no_length_is_given_one() -> None:
         for _ in range(2):
             client.send(request("GET", "/"))
             assert client.receive().body == b"abc"
+
+
+def test_a_default_timeout_of_the_process_closes_no_connection(emulator: Emulator) -> None:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(HANG_SECONDS)
+    try:
+        with emulator.serve() as server, Client(server) as client:
+            for part in (request("POST", path())[:9], request("POST", path())[9:]):
+                client.send(part)
+            assert client.receive().status == 200
+            client.send(request("POST", path()))
+            assert client.receive().status == 200
+            (connection,) = server._connections
+            assert connection._client.gettimeout() is None  # as it waits for the next request
+    finally:
+        socket.setdefaulttimeout(before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timezone
+from decimal import Decimal
 
 import pytest
 from freezegun import freeze_time
@@ -77,3 +78,17 @@ def test_it_moves_neither_back_nor_out_of_range(seconds: float) -> None:
     with pytest.raises(ValueError, match=r"0 seconds or more|1970 to 9999"):
         clock.advance(seconds)
     assert clock.now() == 10.0
+
+
+def test_a_time_may_be_of_any_kind_that_is_one() -> None:
+    """Such as freezegun's, or pandas'."""
+
+    class Time(datetime):
+        pass
+
+    clock = Clock()
+    for at in (Time(2024, 1, 1, tzinfo=timezone.utc), Decimal("1704067200"), 1704067200, "2024-01-01T00:00:00Z"):
+        clock.freeze(at)  # type: ignore[arg-type]
+        assert clock.now() == 1704067200.0
+    with pytest.raises(ValueError, match="1970 to 9999"):
+        clock.freeze(10**400)
