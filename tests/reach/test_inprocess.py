@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
 from botocore.endpoint import Endpoint
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 from botocore.retries.bucket import TokenBucket
@@ -293,6 +295,20 @@ def test_credentials_that_have_expired_do_not_matter(emulator: Emulator, monkeyp
     with emulator.patch(), freeze_time("2100-01-01"):
         assert [newest(before), newest(boto3.Session().client("medical-imaging"))] == ["4", "4"]
     assert len(emulator.account("111111111111").calls) == 1  # of the one before nothing is signed
+
+
+@pytest.mark.usefixtures("no_socket")
+def test_credentials_that_would_be_refreshed_are_not(emulator: Emulator) -> None:
+    """Of a session that has used a role for another service, say."""
+
+    def refresh() -> dict[str, str]:
+        raise AssertionError("the credentials were refreshed")
+
+    session = boto3.Session(region_name="us-east-1")
+    past = datetime(2020, 1, 1, tzinfo=timezone.utc)
+    session._session._credentials = RefreshableCredentials("x", "x", "x", past, refresh, "assume-role")
+    with emulator.patch():
+        assert newest(session.client("medical-imaging")) == "4"
 
 
 def test_other_services_are_not_touched(emulator: Emulator) -> None:

@@ -238,7 +238,7 @@ class TestMarked:
 def test_marked_by_a_conftest(asked):
     assert asked
 
-@pytest.mark.parametrize("name", ["plain", pytest.param("emulator", marks=pytest.mark.healthimaging)])
+@pytest.mark.parametrize("name", [pytest.param("emulator", marks=pytest.mark.healthimaging), "plain"])
 def test_a_parameter_of_its_own(name, request):
     assert ("healthimaging" in request.fixturenames) == (name == "emulator")
 """
