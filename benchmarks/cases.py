@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -72,14 +72,19 @@ CALLS = 30
 """Of a round."""
 
 
+@contextmanager
+def _served(command: Callable[[int], list[str]]) -> Iterator[int]:
+    """Start a server on a free port, and wait until it listens."""
+    port = peers.free_port()
+    with peers.process(*command(port)):
+        peers.wait_for(port)
+        yield port
+
+
 def over_http() -> Iterator[Row]:
     body = peers.pages()[0]
     with ExitStack() as stack:
-        ours, moto = peers.free_port(), peers.free_port()
-        stack.enter_context(peers.process(*peers.emulator_command(ours)))
-        stack.enter_context(peers.process(*peers.moto_command(moto)))
-        peers.wait_for(ours)
-        peers.wait_for(moto)
+        ours, moto = (stack.enter_context(_served(each)) for each in (peers.emulator_command, peers.moto_command))
         moto_client = peers.moto_client_of(moto)
         peers.create_applications(moto_client, 50)
         calls = {
@@ -118,11 +123,7 @@ def loaded(port: int, connections: int, method: str = "POST", target: str = peer
 
 def throughput() -> Iterator[Row]:
     with ExitStack() as stack:
-        ours, moto = peers.free_port(), peers.free_port()
-        stack.enter_context(peers.process(*peers.emulator_command(ours)))
-        stack.enter_context(peers.process(*peers.moto_command(moto)))
-        peers.wait_for(ours)
-        peers.wait_for(moto)
+        ours, moto = (stack.enter_context(_served(each)) for each in (peers.emulator_command, peers.moto_command))
         peers.create_applications(peers.moto_client_of(moto), 50)
         rates: dict[str, dict[int, list[float]]] = {"ours": {1: [], 16: [], 64: []}, "moto": {1: [], 16: [], 64: []}}
         tails: list[float] = []

@@ -126,7 +126,7 @@ def wait_for(port: int) -> None:
         except OSError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.001)
+            time.sleep(0.001)  # of a server that says nothing of itself, one can but ask
 
 
 def emulator_command(port: int) -> list[str]:

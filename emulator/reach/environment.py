@@ -17,7 +17,6 @@ CREDENTIALS = {"aws_access_key_id": "emulator", "aws_secret_access_key": "emulat
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-
 OF_ANOTHER = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION")
 """What belongs to other credentials than those of an account."""
 

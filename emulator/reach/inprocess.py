@@ -234,8 +234,9 @@ def _credentials_of(session: Any) -> dict[str, str]:
     given = session._credentials
     if given and not isinstance(given, RefreshableCredentials):  # which would be refreshed over the network
         return {"aws_access_key_id": given.access_key, "aws_secret_access_key": given.secret_key}
-    found = {name: os.environ.get(name.upper()) or value for name, value in CREDENTIALS.items()}
-    return found if os.environ.get("AWS_ACCESS_KEY_ID") else CREDENTIALS
+    if not os.environ.get("AWS_ACCESS_KEY_ID"):
+        return CREDENTIALS
+    return {name: os.environ.get(name.upper()) or value for name, value in CREDENTIALS.items()}
 
 
 def _unsigned_at_worst(original: Callable[..., None]) -> Callable[..., None]:

@@ -70,6 +70,21 @@ def installed(name: str) -> Path:
     return folder
 
 
+def bash(command: str, folder: Path, environment: Mapping[str, str]) -> str:
+    """Run a command as a reader types it, and return what it printed."""
+    finished = subprocess.run(
+        ["bash", "-ec", command],
+        cwd=folder,
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
 class Program(NamedTuple):
     """A client as a command to which arguments are added."""
 
