@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .emulator import Emulator, ImageSet
+    from .limits import LimitExceeded, Limits
     from .reach.remote import ControlError, Remote
     from .scenario.account import Account
     from .scenario.calls import Attempt, Call
     from .scenario.documents import SeedError
     from .scenario.faults import RuleError
     from .scenario.rules import Delay, Fault, Rule
+    from .service.credentials import Credentials
     from .service.errors import ResourceNotFoundException
     from .service.store import AlreadyExists
 
@@ -23,10 +25,13 @@ __all__ = [
     "Attempt",
     "Call",
     "ControlError",
+    "Credentials",
     "Delay",
     "Emulator",
     "Fault",
     "ImageSet",
+    "LimitExceeded",
+    "Limits",
     "Remote",
     "ResourceNotFoundException",
     "Rule",
@@ -40,10 +45,13 @@ _HOMES = {
     "Attempt": ".scenario.calls",
     "Call": ".scenario.calls",
     "ControlError": ".reach.remote",
+    "Credentials": ".service.credentials",
     "Delay": ".scenario.rules",
     "Emulator": ".emulator",
     "Fault": ".scenario.rules",
     "ImageSet": ".emulator",
+    "LimitExceeded": ".limits",
+    "Limits": ".limits",
     "Remote": ".reach.remote",
     "ResourceNotFoundException": ".service.errors",
     "Rule": ".scenario.rules",

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Request, Response, request
 
+from .limits import LimitExceeded
 from .scenario import control, effects
 from .scenario.link import Link
 from .service import protocol, validation
-from .service.errors import InternalServerException, ServiceError, ThrottlingException
+from .service.errors import AccessDeniedException, InternalServerException, ServiceError, ThrottlingException
 from .service.operations import OPERATIONS
 from .service.pagination import Listing
 
@@ -40,12 +41,14 @@ def answer(emulator: Emulator, request: Request) -> Response:
     """
     method, path, query = protocol.request_line(request.environ)
     credential = protocol.credential(request.headers.get("Authorization", ""))
-    account = emulator.account(credential.account)
+    account = emulator.account_of(credential)
     link = request.environ.get("emulator.link") or Link(is_served=False)
     call, attempt = account.calls.begin(method, path, request.headers, link.skipped_pause)
     try:
         operation, labels = protocol.route(OPERATIONS, method, path)
-        protocol.check_limits(request)
+        protocol.check_limits(request, emulator.limits.body)
+        if emulator.verifier:
+            emulator.verifier.verify(request)
         input = protocol.parse(operation, labels, query)
         listing = Listing(
             emulator.tokens,
@@ -88,6 +91,8 @@ def answer(emulator: Emulator, request: Request) -> Response:
 
 def serialize_error(error: Exception, request: Request) -> Response:
     """Turn an error into the wire's form; what nobody foresaw is logged, and told to no client."""
+    if isinstance(error, LimitExceeded):
+        error = AccessDeniedException(f"The emulator has no room for another account: {error}.")
     if not isinstance(error, ServiceError):
         log.error("%s %s failed", request.method, request.path, exc_info=error)
         error = InternalServerException()
@@ -124,7 +129,9 @@ class _App(Flask):
                 if self._emulator.cors_origins:
                     _allow(self, self._emulator.cors_origins)
                 self.register_error_handler(Exception, control.serialize_error)
-                self.register_blueprint(control.blueprint(self._emulator.account, self._emulator.control_token))
+                self.register_blueprint(
+                    control.blueprint(self._emulator.account, self._emulator.guard, self._emulator.limits.control_body)
+                )
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         if request is None or not request.path.startswith(control.PREFIX):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -10,20 +11,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .app import create_app
+from .limits import Limits
 from .reach.server import Server
 from .scenario import seeds
 from .scenario.account import DEFAULT_ACCOUNT, Account, Part
 from .scenario.calls import Calls
 from .scenario.clock import Clock
 from .scenario.faults import Faults
+from .scenario.guard import Guard
 from .scenario.seeds import Seed
+from .service.credentials import Credentials
 from .service.pagination import Tokens
+from .service.protocol import Credential
 from .service.shapes import ImageSetProperties
 from .service.store import Store
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from botocore.client import BaseClient
     from flask import Flask
+
+    from .service.signature import Verifier
 
 DEFAULT_TOKEN_KEY = "healthimaging-emulator"
 
@@ -62,9 +71,11 @@ class Emulator:
     """An emulated AWS HealthImaging. Two in one process share nothing.
 
     ``page_size`` is what a request without ``maxResults`` gets (1 to 50); ``token_key`` seals the tokens, and with
-    ``token_lifetime`` in seconds they expire. The control API asks for ``control_token``. In a browser, pages from
-    ``cors_origins`` may read the answers: ``http://localhost:3000``, say, or ``*``. Raises ``ValueError`` for settings
-    out of range.
+    ``token_lifetime`` in seconds they expire. The control API asks for ``control_token``, or without one is open to
+    ``control_hosts`` besides loopback. In a browser, pages from ``cors_origins`` may read the answers:
+    ``http://localhost:3000``, say, or ``*``. With ``credentials``, requests must be signed with one of them, in
+    ``region`` if that is given; this needs botocore, the extra ``sigv4``. Raises ``ValueError`` for settings out of
+    range.
     """
 
     def __init__(
@@ -75,7 +86,11 @@ class Emulator:
         token_key: str = DEFAULT_TOKEN_KEY,
         token_lifetime: float | None = None,
         control_token: str | None = None,
+        control_hosts: Collection[str] = (),
         cors_origins: Collection[str] = (),
+        credentials: Collection[Credentials] = (),
+        region: str | None = None,
+        limits: Limits = Limits(),
     ) -> None:
         if not isinstance(page_size, int) or not 1 <= page_size <= 50:
             raise ValueError("page_size is a whole number from 1 to 50")
@@ -89,11 +104,18 @@ class Emulator:
         for origin in self.cors_origins:
             if not re.fullmatch(r"\*|https?://[^/?#@\s*]+", origin):
                 raise ValueError(f"{origin} is no origin, such as http://localhost:3000")
+        for host in control_hosts:
+            if not re.fullmatch(r"[^/\s\[\]@:]+|[0-9a-fA-F:.]+", host):
+                raise ValueError(f"{host} is not the name or the address of a host, without a port")
         self.seed = seed
-        self.control_token = control_token
+        self.guard = Guard(control_token, [host.lower() for host in control_hosts], self.cors_origins)
         self.page_size = page_size
         self.tokens = Tokens(token_key, token_lifetime)
+        self.credentials = tuple(credentials)
+        self.verifier = _verifier(self.credentials, region)
+        self.limits = limits
         self._accounts: dict[str, Account] = {}
+        self._creating = threading.Lock()
 
     @classmethod
     def from_seed(cls, *sources: str | Path | Mapping[str, Any], **settings: Any) -> Emulator:
@@ -106,11 +128,24 @@ class Emulator:
     def account(self, id: str = DEFAULT_ACCOUNT) -> Account:
         """Return an account, which begins with the seed when it is first asked for.
 
-        Raises ``ValueError`` for an id that has not 12 digits: no client could be that account.
+        Raises ``ValueError`` for an id that has not 12 digits, since no client could be that account, and
+        ``LimitExceeded`` where there are too many already.
         """
+        found = self._accounts.get(id)
+        if found:
+            return found
         if not re.fullmatch("[0-9]{12}", id):
             raise ValueError("an account has 12 digits")
-        return self._accounts.get(id) or self._accounts.setdefault(id, Account(id, self.seed))
+        with self._creating:
+            if id not in self._accounts:
+                self.limits.check("accounts", len(self._accounts) + 1)
+                self._accounts[id] = Account(id, self.seed, self.limits, self._accounts)
+            return self._accounts[id]
+
+    def account_of(self, credential: Credential) -> Account:
+        """Return who sent a request; who cannot have signed it makes no account, and is the default one."""
+        is_stranger = self.verifier is not None and not self.verifier.knows(credential.account)
+        return self.account(DEFAULT_ACCOUNT if is_stranger else credential.account)
 
     @property
     def accounts(self) -> list[Account]:
@@ -163,6 +198,8 @@ class Emulator:
         """
         from .reach import inprocess  # boto3 costs as much as Flask to import, and is an extra
 
+        for first in self.credentials[:1]:
+            options = inprocess.credentials(first) | options
         return inprocess.client(self.app, backoff=backoff, **options)
 
     @contextmanager
@@ -177,6 +214,14 @@ class Emulator:
         with inprocess.patch(self.app, backoff=backoff):
             yield self
 
-    def serve(self, host: str = "127.0.0.1", port: int = 0) -> Server:
+    def serve(self, host: str = "127.0.0.1", port: int = 0, *, tls: SSLContext | None = None) -> Server:
         """Return a server, listening; a context manager that stops it. Raises what ``Server`` does."""
-        return Server(self.app, host, port)
+        return Server(self.app, host, port, tls=tls, limits=self.limits)
+
+
+def _verifier(credentials: Collection[Credentials], region: str | None) -> Verifier | None:
+    if not credentials:
+        return None
+    from .service.signature import Verifier  # botocore is an extra
+
+    return Verifier(credentials, region)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from emulator.reach.server import Server
 
 HANG_SECONDS = 30.0
+JSON = "Content-Type: application/json"
 
 
 class Reply(NamedTuple):
@@ -57,7 +58,8 @@ class Client:
 
 
 def request(method: str, target: str, *headers: str, body: bytes = b"") -> bytes:
-    lines = [f"{method} {target} HTTP/1.1", "Host: runtime-127.0.0.1:4580", f"Content-Length: {len(body)}", *headers]
+    host = "127.0.0.1" if "emulator/" in target else "runtime-127.0.0.1"
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}:4580", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 

@@ -12,12 +12,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple, get_args
 
 import click
 import pytest
 
+from emulator import Limits
 from emulator.cli.serve import serve
 from emulator.reach import pytest_plugin
 from emulator.reach.server import Server
@@ -173,6 +175,11 @@ def test_the_table_of_settings_is_whole() -> None:
     assert named == {
         option.opts[0]: option.envvar for option in serve.params if isinstance(option, click.Option) and option.envvar
     }
+
+
+def test_the_table_of_limits_is_whole() -> None:
+    named = {option for row in table("limit") for option in re.findall(r"--max-[\w-]+", row[0])}
+    assert named == {f"--max-{limit.name.replace('_', '-')}" for limit in fields(Limits)}
 
 
 def test_the_table_of_fixtures_is_whole() -> None:

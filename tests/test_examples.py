@@ -83,6 +83,12 @@ def test_the_emulator_has_the_name_that_sdks_make_of_its_own() -> None:
     assert f"EXPOSE {endpoint[2]}\n" in DOCKERFILE
 
 
+def test_the_control_api_is_reached_by_that_name() -> None:
+    host = service("emulator")["environment"]["HEALTHIMAGING_EMULATOR_CONTROL_HOST"]
+    assert f"http://{host}:" in service("app")["command"]
+    assert host in COMPOSE["services"]
+
+
 def test_the_image_is_built_from_here_and_says_when_it_is_healthy() -> None:
     assert (EXAMPLES / service("emulator")["build"] / "Dockerfile").samefile(ROOT / "Dockerfile")
     assert service("app")["depends_on"] == {"emulator": {"condition": "service_healthy"}}

@@ -8,11 +8,13 @@ from urllib.parse import quote
 
 import pytest
 
-from emulator.reach.server import MAX_HEAD, Server
-from emulator.service.protocol import MAX_BODY
+from emulator import Limits
+from emulator.reach.server import Server
 
 from .demo import DATASTORE, FIFTY_ONE, MANY, OTHER_DATASTORE, SAMPLE, UNKNOWN, path
 from .raw import Client, Reply, exchange, request
+
+MAX_HEAD, MAX_BODY = Limits().head, Limits().body
 
 
 def post(server: Server, target: str, *headers: str, body: bytes = b"") -> Reply:

@@ -12,6 +12,7 @@ import click
 
 from ..reach import environment
 from ..scenario import seeds
+from ..service.credentials import Credentials
 from .process import FORWARDED, background_log, end, run, signals_blocked
 from .settings import DEFAULT_HOST, DEFAULT_PORT, Port, account, emulator_settings, listen, load, log_level, setting
 
@@ -29,20 +30,25 @@ def exec_(
     seed: tuple[str, ...],
     faults: str | None,
     log_level: str,
+    credentials: list[Credentials],
     **settings: Any,
 ) -> None:
     """Run a command with an emulator of its own, and return the command's exit code.
 
-    The emulator listens on a free port, and the variables that env prints are set for the command.
+    The emulator listens on a free port, and the variables that env prints are set for the command; with
+    --require-signature, also a credential: that of the account, or the first.
 
     Example: healthimaging-emulator exec --seed my-seed.json -- pytest
     """
+    key = next((each for each in credentials if account in (None, each.access_key_id)), None)
+    if credentials and not key:
+        raise click.BadParameter(f"no credential has the access key {account}", param_hint="--account")
     loaded = load(seed or [seeds.fixture("demo")], faults)
     with signals_blocked(FORWARDED | {signal.SIGCHLD}):
         with background_log(log_level):
-            server = listen(loaded, DEFAULT_HOST, 0, **settings)
+            server = listen(loaded, DEFAULT_HOST, 0, credentials=credentials, **settings)
             try:
-                code = run(command, environment.child(server.url, account))
+                code = run(command, environment.child(server.url, account, credentials=key))
             except (OSError, ValueError) as error:
                 click.echo(f"Error: cannot run {command[0]}: {getattr(error, 'strerror', error)}", err=True)
                 code = 127 if isinstance(error, FileNotFoundError) else 126  # as a shell says it

@@ -39,6 +39,16 @@ def signals_blocked(signals: Collection[signal.Signals]) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def end_at_next(signals: Collection[signal.Signals]) -> None:
+    """Let the next of these signals, which are blocked, end the process with exit code 1."""
+
+    def wait() -> None:
+        signal.sigwait(signals)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def end(code: int) -> NoReturn:
     """End the process: a log that nobody reads would hold up the ordinary way out."""
     with suppress(OSError, AttributeError):  # where standard output is closed

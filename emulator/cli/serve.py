@@ -4,27 +4,52 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import suppress
 from importlib.metadata import version
+from pathlib import Path
+from ssl import SSLContext
 from typing import Any
 
 import click
 
-from ..reach import environment
+from ..reach import environment, tls
 from ..reach.server import Server
 from ..scenario import seeds
+from ..scenario.guard import is_loopback
+from ..service.credentials import Credentials
 from ..service.store import Baseline
-from .process import background_log, end, signals_blocked
+from .process import background_log, end, end_at_next, signals_blocked
 from .settings import DEFAULT_HOST, DEFAULT_PORT, Port, emulator_settings, listen, load, log_level, setting, summary
 
 STOPPING = {signal.SIGINT, signal.SIGTERM}
+OPEN = "who reaches {host} from elsewhere may change what this emulator answers; --control-token asks for a secret"
 
 
 @click.command()
 @setting("--host", default=DEFAULT_HOST, show_default=True, help="Address to listen on.")
 @setting("--port", default=DEFAULT_PORT, show_default=True, type=Port(0, 65535), help="0 takes a free one.")
 @emulator_settings
+@setting("--tls-cert", type=click.Path(readable=False), help="A certificate in PEM, to be reached over TLS.")
+@setting("--tls-key", type=click.Path(readable=False), help="Its key.")
+@setting(
+    "--tls-self-signed",
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value="healthimaging-emulator-ca.pem",
+    help="Make a certificate, and write the authority that clients trust to FILE.  [default: in this folder]",
+)
 @log_level("info")
-def serve(host: str, port: int, seed: tuple[str, ...], faults: str | None, log_level: str, **settings: Any) -> None:
+def serve(
+    host: str,
+    port: int,
+    seed: tuple[str, ...],
+    faults: str | None,
+    log_level: str,
+    tls_cert: str | None,
+    tls_key: str | None,
+    tls_self_signed: str | None,
+    **settings: Any,
+) -> None:
     """Serve the emulator until it is told to stop.
 
     Example: healthimaging-emulator serve --seed my-seed.json --port 0
@@ -32,24 +57,66 @@ def serve(host: str, port: int, seed: tuple[str, ...], faults: str | None, log_l
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as process 1 of a container, nobody else would
     sources = seed or (str(seeds.fixture("demo")),)
     loaded = load(sources, faults)
+    names = [name for name in (host, *settings["control_hosts"]) if name not in ("", "0.0.0.0", "::")]
+    context, authority = _tls(tls_cert, tls_key, tls_self_signed, names)
     with signals_blocked(STOPPING):
         with background_log(log_level):
-            server = listen(loaded, host, port, **settings)
-            click.echo(_banner(server, sources, loaded.baseline))
+            server = listen(loaded, host, port, tls=context, **settings)
+            if not settings["control_token"] and not is_loopback(host):
+                _say(f"warning: {OPEN.format(host=host)}", err=True)
+            exports = _exports(settings["credentials"], authority)
+            _say(_banner(server, ", ".join(sources), loaded.baseline, exports))
             signal.sigwait(STOPPING)
+            end_at_next(STOPPING)
             server.stop()
         end(0)
 
 
-def _banner(server: Server, sources: tuple[str, ...], baseline: Baseline) -> str:
+def _say(text: str, *, err: bool = False) -> None:
+    with suppress(OSError):  # of a full disk, say: it serves all the same
+        click.echo(text, err=err)
+
+
+def _tls(
+    cert: str | None, key: str | None, made: str | None, names: list[str]
+) -> tuple[SSLContext | None, Path | None]:
+    """Return what the server needs for TLS, and what a client needs: the file of the authority to trust."""
+    if bool(cert) != bool(key) or (cert and made):
+        raise click.UsageError("give --tls-cert and --tls-key, or --tls-self-signed")
+    try:
+        if cert and key:
+            return tls.loaded(cert, key), None
+        if not made:
+            return None, None
+        context, authority = tls.self_signed(names)
+        Path(made).write_bytes(authority)
+        return context, Path(made).absolute()
+    except ImportError:
+        raise click.ClickException("trustme is needed, the extra tls: healthimaging-emulator[tls]") from None
+    except ValueError as error:
+        raise click.UsageError(f"no certificate can be made for {', '.join(names)}: {error}") from None
+    except OSError as error:
+        raise click.ClickException(f"TLS: {made or f'{cert}, {key}'}: {error.strerror or error}") from None
+
+
+def _exports(credentials: list[Credentials], authority: Path | None) -> str:
+    key, secret = (credentials[0].access_key_id, "...") if credentials else ("emulator", "emulator")
+    lines = [
+        f"AWS_ACCESS_KEY_ID={key} AWS_SECRET_ACCESS_KEY={secret}",
+        "AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1",
+        f"AWS_CA_BUNDLE={authority} NODE_EXTRA_CA_CERTS={authority}" if authority else "",
+    ]
+    return "\n             ".join(f"export {line}" for line in lines if line)
+
+
+def _banner(server: Server, sources: str, baseline: Baseline, exports: str) -> str:
     endpoint = environment.endpoint(server.url)
     key = next(((datastore, image_set) for datastore in baseline for image_set in baseline[datastore]), ("...", "..."))
     return f"""\
 healthimaging-emulator {version("healthimaging-emulator")} is ready at {server.url}
-with {summary(baseline)} from {", ".join(sources)}
+with {summary(baseline)} from {sources}
 
-any client   export AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator
-             export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
+any client   {exports}
 boto3        boto3.client("medical-imaging", endpoint_url="{endpoint}")
 AWS CLI      aws medical-imaging list-image-set-versions --endpoint-url {endpoint} \\
                  --datastore-id {key[0]} --image-set-id {key[1]}

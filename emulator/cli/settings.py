@@ -6,15 +6,20 @@ import errno
 import functools
 import re
 from collections.abc import Callable
+from dataclasses import fields
+from ssl import SSLContext
 from typing import Any
 
 import click
+import msgspec
 
 from ..emulator import DEFAULT_TOKEN_KEY, Emulator
+from ..limits import Limits
 from ..reach.server import Server
 from ..scenario import seeds
-from ..scenario.documents import SeedError
+from ..scenario.documents import SeedError, documents
 from ..scenario.seeds import Seed
+from ..service.credentials import Credentials
 from ..service.store import Baseline
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 4580
@@ -40,6 +45,17 @@ def account(_: click.Context, __: click.Parameter, value: str | None) -> str | N
     return value
 
 
+def _credential(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[Credentials]:
+    """Read the option ``--credential``, without showing what it holds."""
+    pairs = [value.partition(":") for value in values]
+    try:
+        return [
+            msgspec.convert({"AccessKeyId": key, "SecretAccessKey": secret}, Credentials) for key, _, secret in pairs
+        ]
+    except msgspec.ValidationError:
+        raise click.BadParameter("a credential is ACCESS_KEY:SECRET") from None
+
+
 EMULATOR = (
     setting(
         "--seed",
@@ -63,18 +79,69 @@ EMULATOR = (
     ),
     setting("--control-token", help="Asked for by the control API.  [default: none]"),
     setting(
+        "--control-host",
+        "control_hosts",
+        multiple=True,
+        metavar="HOST",
+        help="A name by which the control API may be called besides loopback's, without a token; repeatable.",
+    ),
+    setting(
         "--cors-origin",
         "cors_origins",
         multiple=True,
         metavar="ORIGIN",
         help="Whose pages may read the answers in a browser, or *; repeatable.  [default: nobody's]",
     ),
+    setting("--require-signature", is_flag=True, help="Refuse requests that no credential has signed."),
+    setting(
+        "--credential",
+        multiple=True,
+        metavar="KEY:SECRET",
+        callback=_credential,
+        help="An access key that signs; repeatable.",
+    ),
+    setting(
+        "--credentials",
+        "credentials_file",
+        type=click.Path(readable=False),
+        help="A file with a list of them, and of sessions.",
+    ),
+    setting("--region", help="The only region that is signed for.  [default: any]"),
+    *(
+        setting(
+            f"--max-{limit.name.replace('_', '-')}",
+            default=limit.default,
+            show_default=True,
+            type=click.IntRange(1),
+            help=limit.metadata["what"],
+        )
+        for limit in fields(Limits)
+    ),
 )
 
 
 def emulator_settings(command: Any) -> Any:
     """Give a command the emulator's settings."""
-    return functools.reduce(lambda command, option: option(command), reversed(EMULATOR), command)
+
+    @functools.wraps(command)
+    def converted(
+        require_signature: bool, credential: list[Credentials], credentials_file: str | None, **options: Any
+    ) -> Any:
+        limits = Limits(**{limit.name: options.pop(f"max_{limit.name}") for limit in fields(Limits)})
+        credentials = credential + (_read_credentials(credentials_file) if credentials_file else [])
+        if require_signature != bool(credentials):
+            raise click.UsageError("--require-signature and --credential, or --credentials, go together")
+        return command(credentials=credentials, limits=limits, **options)
+
+    return functools.reduce(lambda command, option: option(command), reversed(EMULATOR), converted)
+
+
+def _read_credentials(path: str) -> list[Credentials]:
+    try:
+        ((_, read),) = documents([path])
+        return list(read(list[Credentials]))
+    except SeedError as error:
+        raise BadSeed(str(error)) from None
 
 
 def log_level(default: str) -> Callable[[Any], Any]:
@@ -102,16 +169,18 @@ class BadSeed(click.ClickException):
     exit_code = 2
 
 
-def listen(seed: Seed, host: str, port: int, **settings: Any) -> Server:
+def listen(seed: Seed, host: str, port: int, *, tls: SSLContext | None = None, **settings: Any) -> Server:
     """Serve a seed; why that cannot be is one line."""
     try:
-        return Emulator(seed, **settings).serve(host, port)
+        return Emulator(seed, **settings).serve(host, port, tls=tls)
     except OSError as error:
         in_use = "the port is in use; choose another with --port or HEALTHIMAGING_EMULATOR_PORT"
         reason = in_use if error.errno == errno.EADDRINUSE else error.strerror or error
         raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    except ImportError as error:
+        raise click.ClickException(f"{error}; install the extra sigv4: healthimaging-emulator[sigv4]") from None
 
 
 def summary(baseline: Baseline) -> str:

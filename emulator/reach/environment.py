@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from ..service.credentials import Credentials
+
 REGION = "us-east-1"
 CREDENTIALS = {"aws_access_key_id": "emulator", "aws_secret_access_key": "emulator"}
 """Which mean nothing: SDKs want some."""
@@ -53,11 +55,25 @@ def variables(url: str, account: str | None = None, given: Mapping[str, str] = o
     return added
 
 
-def child(url: str, account: str | None = None, given: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the whole environment of a child process; with an ``account``, nothing says that it is another."""
-    others = OF_ANOTHER if account else ()
+def child(
+    url: str,
+    account: str | None = None,
+    given: Mapping[str, str] = os.environ,
+    credentials: Credentials | None = None,
+) -> dict[str, str]:
+    """Return the whole environment of a child process.
+
+    With an ``account``, or with ``credentials`` to sign with, nothing says that it is another.
+    """
+    others = OF_ANOTHER if account or credentials else ()
     kept = {name: value for name, value in given.items() if name not in others}
-    return kept | variables(url, account, kept)
+    made = kept | variables(url, account, kept)
+    if credentials:
+        made["AWS_ACCESS_KEY_ID"] = credentials.access_key_id
+        made["AWS_SECRET_ACCESS_KEY"] = credentials.secret_access_key
+        if credentials.session_token:
+            made["AWS_SESSION_TOKEN"] = credentials.session_token
+    return made
 
 
 def _no_proxy(given: Mapping[str, str], host: str) -> str:

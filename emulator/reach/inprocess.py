@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
+from botocore.auth import _host_from_url
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.credentials import RefreshableCredentials
 from botocore.endpoint import Endpoint
@@ -27,6 +28,7 @@ from botocore.retries.adaptive import ClientRateLimiter
 from botocore.signers import RequestSigner
 
 from ..scenario.link import Link
+from ..service.credentials import Credentials
 from .environment import CREDENTIALS, REGION
 from .wsgi import call, environ
 
@@ -57,8 +59,9 @@ class Wire:
         """Answer a request, or raise what botocore raises where the connection breaks."""
         url = urlsplit(request.url)
         target = url.path + (f"?{url.query}" if url.query else "")
-        headers = {name: _text(value) for name, value in request.headers.items()}
         link, host, port = Link(is_patient=False), url.hostname or "", url.port or 80
+        headers = {"Host": _host_from_url(request.url)}
+        headers |= {name: _text(value) for name, value in request.headers.items()}
         link.skipped_pause = self._skipped.pop(headers.get("amz-sdk-invocation-id", ""), 0.0)
         body = request.body or b""
         answered = call(
@@ -114,6 +117,12 @@ class _Raw(io.BytesIO):
 
 
 # A client of its own.
+
+
+def credentials(given: Credentials) -> dict[str, str | None]:
+    """Return credentials as boto3's options."""
+    key, secret, token = given.access_key_id, given.secret_access_key, given.session_token
+    return {"aws_access_key_id": key, "aws_secret_access_key": secret, "aws_session_token": token}
 
 
 def client(app: WSGIApplication, *, backoff: bool = True, **options: Any) -> BaseClient:

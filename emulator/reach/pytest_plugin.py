@@ -193,7 +193,7 @@ def healthimaging_server(
     with guard(), _watched(request.node, remote.faults, lambda: [remote]):
         remote.faults.add(*options.faults)
         yield remote
-    remote.drop_seed()
+    remote.forget()
 
 
 def _set(monkeypatch: pytest.MonkeyPatch, remote: Remote) -> None:

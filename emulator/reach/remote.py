@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -42,12 +44,13 @@ class ControlError(ValueError):
 class Remote:
     """One account of an emulator at a URL.
 
-    What is asked of it raises ``ControlError`` where the emulator refuses, and ``OSError`` where there is none.
+    What is asked of it raises ``ControlError`` where the emulator refuses, and ``OSError`` where there is none. Over
+    https the authorities to trust are those of the file that ``AWS_CA_BUNDLE`` names, as for boto3, or the system's.
     """
 
     def __init__(self, url: str, account: str = DEFAULT_ACCOUNT, *, control_token: str | None = None) -> None:
         parts = urlsplit(url)
-        if parts.scheme != "http" or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url} is not the URL of an emulator, such as http://127.0.0.1:4580")
         self.url = url.rstrip("/")
         self.account = account
@@ -89,9 +92,9 @@ class Remote:
         """Begin again with a seed that is loaded."""
         self.ask("PUT", "seed", msgspec.Raw(seeds.dump(seed.baseline, seed.faults)))
 
-    def drop_seed(self) -> None:
-        """Begin again with the seed with which the emulator was started."""
-        self.ask("DELETE", "seed")
+    def forget(self) -> None:
+        """Drop the account; asked for again, it begins with the seed of the start."""
+        self.ask("DELETE", "account")
 
     def image_set(self, datastore_id: str, image_set_id: str) -> RemoteImageSet:
         """Return a handle to read and change an image set."""
@@ -113,6 +116,9 @@ class Remote:
         """Send a request to the control API, and return its answer as a type."""
         parts = urlsplit(self.url)
         connection = HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
+        if parts.scheme == "https":
+            context = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE"))
+            connection = HTTPSConnection(parts.hostname or "", parts.port, timeout=TIMEOUT, context=context)
         try:
             content = None if body is None else msgspec.json.encode(body)
             connection.request(method, parts.path + PREFIX + path, content, self._headers)

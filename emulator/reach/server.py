@@ -11,6 +11,7 @@ import functools
 import logging
 import selectors
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -21,21 +22,19 @@ from typing import TYPE_CHECKING, Any
 
 import h11
 
+from ..limits import Limits
 from ..scenario import control
 from ..scenario.link import Link
 from ..service import protocol
-from ..service.errors import BadRequestException
+from ..service.errors import BadRequestException, ServiceError, ServiceUnavailableException
 from . import environment
 from .wsgi import Answer, call, environ, split
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-MAX_HEAD = 64 * 1024
-"""Bytes of a request line and its headers: a ``nextToken`` of 8,192 characters fits, each percent-encoded."""
-
 REQUEST_SECONDS = 10.0
-"""From the first byte of a request to its last. A connection on which nothing has begun may wait for ever."""
+"""From the first byte of a request to its last, and for a TLS handshake. Where nothing has begun there is no limit."""
 
 SEND_SECONDS = 30.0
 """How long a client may take to read its answer, beyond what the system buffers."""
@@ -46,6 +45,9 @@ LINGER_SECONDS = 1.0
 STOP_SECONDS = 2.0
 """How long answers under way may take when the server stops."""
 
+REFUSED_CONNECTIONS = 64
+"""Of those over the limit, so many at a time are told so; any more are closed at once."""
+
 log = logging.getLogger("emulator")
 access_log = logging.getLogger("emulator.access")
 
@@ -55,14 +57,24 @@ class Server:
 
     It sends what the application says, so that must be right, as Werkzeug's responses are.
 
-    ``port`` 0 takes a free one; ``url`` says which. Raises ``OSError`` if it cannot listen,
-    ``ValueError`` for a port out of range.
+    ``port`` 0 takes a free one; ``url`` says which. With a context for ``tls`` it speaks nothing else. Raises
+    ``OSError`` if it cannot listen, ``ValueError`` for a port out of range.
     """
 
-    def __init__(self, app: WSGIApplication, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        app: WSGIApplication,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        tls: ssl.SSLContext | None = None,
+        limits: Limits = Limits(),
+    ) -> None:
         if not 0 <= port <= 65535:
             raise ValueError("a port is from 0 to 65535")
         self.app = app
+        self.tls = tls
+        self.limits = limits
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=1024)
         self.host, self.port = self._listener.getsockname()[:2]
@@ -77,7 +89,8 @@ class Server:
     def url(self) -> str:
         """Where a client on this machine finds the server."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        name = f"[{host}]" if ":" in host else host
+        return f"{'https' if self.tls else 'http'}://{name}:{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -140,8 +153,12 @@ class Server:
     def _open(self, client: socket.socket) -> None:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.settimeout(None)  # whatever the process's default is
-        connection = _Connection(self, client)
         with self._changed:
+            beyond = len(self._connections) - self.limits.connections
+            if beyond >= REFUSED_CONNECTIONS:
+                client.close()
+                return
+            connection = _Connection(self, client, is_refused=beyond >= 0)
             self._connections.add(connection)
         try:
             threading.Thread(target=connection.run, name="emulator-connection", daemon=True).start()
@@ -155,30 +172,49 @@ def _date(second: int) -> str:
     return formatdate(second, usegmt=True)
 
 
+def _refused(error: ServiceError) -> Answer:
+    response = protocol.serialize_error(error)
+    return Answer(response.status_code, list(response.headers), response.get_data())
+
+
 class _Connection:
     """One client's connection: request after request, until either side has had enough."""
 
-    def __init__(self, server: Server, client: socket.socket) -> None:
+    def __init__(self, server: Server, client: socket.socket, *, is_refused: bool) -> None:
         self.is_answering = False
         self.link = Link()
         self._server = server
         self._client = client
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
-        self._deadline: float | None = None
+        self._is_refused = is_refused
+        self._max_head = server.limits.head
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=self._max_head)
+        self._deadline = time.monotonic() + LINGER_SECONDS if is_refused else None
         self._timeout: float | None = None
 
     def run(self) -> None:
         try:
             with suppress(OSError):  # the client has gone, or was too slow, or the server stops
+                if self._server.tls:
+                    self._encrypt(self._server.tls)
                 while self._exchange():
                     self._begin_again()
         finally:
             self.close()
 
+    def _encrypt(self, tls: ssl.SSLContext) -> None:
+        """Speak TLS from now on. Here and not where connections are accepted, a silent client holds up nobody."""
+        self._limit(REQUEST_SECONDS)
+        self._client = tls.wrap_socket(self._client, server_side=True, do_handshake_on_connect=False)
+        try:
+            self._client.do_handshake()
+        except OSError as error:
+            log.info("a TLS handshake failed: %s", error)
+            raise
+
     def _begin_again(self) -> None:
         """Be ready for the next request, of which the beginning may be there already."""
         received, _ = self._http.trailing_data
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=self._max_head)
         if received:
             self._http.receive_data(received)
         self._deadline = None
@@ -186,13 +222,21 @@ class _Connection:
     def abort(self) -> None:
         """Wake the connection's thread, whatever it waits for."""
         with suppress(OSError):  # the client was faster
-            self._client.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(self._client, socket.SHUT_RDWR)  # that of TLS would go on in plain text
 
     def close(self) -> None:
         if self.link.effect != "reset":  # closing alone says nothing where a forked process has the socket too
+            self._end_tls()
             self.abort()
         self._client.close()
         self._server.end(self)
+
+    def _end_tls(self) -> None:
+        """Say that nothing more comes, so that the end does not look like an attack, and wait for no reply."""
+        if isinstance(self._client, ssl.SSLSocket):
+            with suppress(OSError, ValueError):  # the client has gone, or the handshake failed
+                self._limit(0.0)
+                self._client.unwrap()
 
     def _exchange(self) -> bool:
         """Read a request and answer it; return whether another may follow."""
@@ -206,6 +250,8 @@ class _Connection:
             begun = time.perf_counter()
             method, target = request.method.decode(), request.target.decode()
             self._check_head(request)
+            if self._is_refused:
+                raise h11.RemoteProtocolError("too many connections", error_status_hint=503)
             headers = [(name.decode(), value.decode("latin-1")) for name, value in request.headers]
             body, length = self._read_body(request.http_version, target, dict(headers))
         except h11.RemoteProtocolError as error:
@@ -214,7 +260,8 @@ class _Connection:
             kept = [(name, value) for name, value in headers if name not in ("content-length", "transfer-encoding")]
             kept.append(("content-length", str(length)))
             host, port = self._server.host, self._server.port
-            request_environ = environ(method, target, kept, body, host=host, port=port, link=self.link)
+            scheme = "https" if self._server.tls else "http"
+            request_environ = environ(method, target, kept, body, host=host, port=port, link=self.link, scheme=scheme)
             if not self._server.begin_answer(self):
                 return False
             answer = call(self._server.app, request_environ)
@@ -260,7 +307,8 @@ class _Connection:
         if not length and "transfer-encoding" not in headers:
             self._next_event()  # which ends the request
             return b"", 0
-        limit = control.MAX_BODY if split(target)[0].startswith(control.PREFIX) else protocol.MAX_BODY
+        limits = self._server.limits
+        limit = limits.control_body if split(target)[0].startswith(control.PREFIX) else limits.body
         body = bytearray()
         while max(length, len(body)) <= limit:
             event = self._next_event()
@@ -269,23 +317,24 @@ class _Connection:
             body += event.data
         return b"", max(length, len(body))
 
-    @staticmethod
-    def _check_head(request: h11.Request) -> None:
+    def _check_head(self, request: h11.Request) -> None:
         """Hold a request to the limit also where it came in one piece; h11 does only while it waits for more."""
         line = len(request.method) + len(request.target) + len(" HTTP/1.1 \r\n")
         head = line + sum(len(name) + len(value) + len(": \r\n") for name, value in request.headers) + len("\r\n")
-        if head > MAX_HEAD:
-            status = 414 if line > MAX_HEAD else 431
+        if head > self._max_head:
+            status = 414 if line > self._max_head else 431
             raise h11.RemoteProtocolError("request line and headers are too long", error_status_hint=status)
 
     def _refusal(self, error: h11.RemoteProtocolError) -> Answer:
+        if self._is_refused:
+            most = self._server.limits.connections
+            return _refused(ServiceUnavailableException(f"More than {most} connections; see --max-connections."))
         status = error.error_status_hint if error.error_status_hint in (414, 431, 505) else 400
         unread = self._http.trailing_data[0]
         if status == 431 and unread and b"\n" not in unread:
             status = 414
         reason = str(error).partition(": bytearray")[0]
-        response = protocol.serialize_error(BadRequestException(f"Bad request: {reason}.", status=status))
-        return Answer(response.status_code, list(response.headers), response.get_data())
+        return _refused(BadRequestException(f"Bad request: {reason}.", status=status))
 
     def _send(self, answer: Answer, *, is_head: bool) -> None:
         """Write head and body at once: in two writes, Nagle's algorithm and delayed ACKs cost 40 ms.
@@ -307,9 +356,10 @@ class _Connection:
         if self.link.effect == "cut":
             data = data[: len(data) - (len(answer.body) + 1) // 2]
         sent = 0
-        self._limit(None)  # with a timeout, send would wait for it
-        with suppress(BlockingIOError):  # it mostly fits what the system buffers
-            sent = self._client.send(data, socket.MSG_DONTWAIT)
+        if self._server.tls is None:
+            self._limit(None)  # with a timeout, send would wait for it
+            with suppress(BlockingIOError):  # it mostly fits what the system buffers
+                sent = self._client.send(data, socket.MSG_DONTWAIT)
         if sent < len(data):
             self._limit(SEND_SECONDS)
             self._client.sendall(memoryview(data)[sent:])
@@ -327,7 +377,8 @@ class _Connection:
 
     def _linger(self) -> None:
         """Close in good order: say that nothing more comes, and read what the client still sends, for a while."""
-        self._client.shutdown(socket.SHUT_WR)
+        self._end_tls()
+        socket.socket.shutdown(self._client, socket.SHUT_WR)
         self._deadline = time.monotonic() + LINGER_SECONDS
         while time.monotonic() < self._deadline and self._receive():
             pass

@@ -29,7 +29,15 @@ def split(target: str) -> tuple[str, str]:
 
 
 def environ(
-    method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes, *, host: str, port: int, link: Link
+    method: str,
+    target: str,
+    headers: Iterable[tuple[str, str]],
+    body: bytes,
+    *,
+    host: str,
+    port: int,
+    link: Link,
+    scheme: str = "http",
 ) -> dict[str, Any]:
     """Build the environment of a request (PEP 3333), its target kept as it came in ``RAW_URI``."""
     path, query = split(target)
@@ -43,7 +51,7 @@ def environ(
         "SERVER_PORT": str(port),
         "SERVER_PROTOCOL": "HTTP/1.1",
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
+        "wsgi.url_scheme": scheme,
         "wsgi.input": io.BytesIO(body),
         "wsgi.errors": io.StringIO(),
         "wsgi.multithread": True,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Literal
 
+from ..limits import Limits
 from ..service.store import Store
 from . import seeds
 from .calls import Calls
@@ -21,13 +22,14 @@ Part = Literal["changes", "faults", "calls", "clock"]
 class Account:
     """One AWS account: it begins with the seed, and has its own changes, rules, calls and clock."""
 
-    def __init__(self, id: str, seed: seeds.Seed) -> None:
+    def __init__(self, id: str, seed: seeds.Seed, limits: Limits, accounts: dict[str, Account]) -> None:
         self.id = id
+        self.limits = limits
         self.clock = Clock()
-        self.store = Store(seed.baseline, self.clock.now)
-        self.faults = Faults(self.clock, seed.faults)
-        self.calls = Calls(self.clock)
-        self._first = seed
+        self.store = Store(seed.baseline, self.clock.now, limits)
+        self.faults = Faults(self.clock, seed.faults, limits)
+        self.calls = Calls(self.clock, limits.calls)
+        self._accounts = accounts
         self._lock = threading.Lock()
 
     def reset(self, only: Collection[Part] | None = None) -> None:
@@ -43,9 +45,8 @@ class Account:
                 if only is None or part in only:
                     reset()
 
-    def put(self, seed: seeds.Seed | None) -> None:
-        """Begin again with another seed, to which a later reset returns; with None, with the one of the start."""
-        seed = self._first if seed is None else seed
+    def put(self, seed: seeds.Seed) -> None:
+        """Begin again with another seed, to which a later reset returns."""
         with self._lock:
             self.clock.reset()
             self.store.reset(seed.baseline)
@@ -59,6 +60,12 @@ class Account:
         """
         with self._lock:
             self.faults.add(*seed.faults, once=partial(self.store.merge, seed.baseline))
+
+    def forget(self) -> None:
+        """Leave the emulator; who is this account next begins with the seed of the start."""
+        if self._accounts.get(self.id) is self:
+            del self._accounts[self.id]
+        self.faults.clear()
 
     def seed(self) -> bytes:
         """Return what the account sees as a seed, in JSON."""

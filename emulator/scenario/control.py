@@ -5,7 +5,6 @@ One table says what there is; Flask's routes and the OpenAPI document are both m
 
 from __future__ import annotations
 
-import hmac
 import logging
 import re
 from collections.abc import Callable
@@ -25,14 +24,12 @@ from .account import DEFAULT_ACCOUNT, Account, Part
 from .calls import Call
 from .documents import SeedError, decode
 from .faults import RuleError, RuleStatus
+from .guard import Guard
 from .openapi import Endpoint
 from .rules import Rule
 from .seeds import SeedDocument, Time, VersionMembers
 
 PREFIX = "/_emulator/"
-
-MAX_BODY = 64 * 1024 * 1024
-"""Bytes of a request's body: a seed of some hundred thousand versions."""
 
 log = logging.getLogger("emulator")
 
@@ -188,18 +185,13 @@ def get_seed(account: Account, _: None) -> msgspec.Raw:
 
 def put_seed(account: Account, body: SeedDocument) -> None:
     """Begin again with another seed, to which a reset returns from now on."""
-    account.put(_seed(body))
-
-
-def drop_seed(account: Account, _: None) -> None:
-    """Begin again with the seed with which the emulator was started."""
-    account.put(None)
+    account.put(_seed(account, body))
 
 
 def add_seed(account: Account, body: SeedDocument) -> None:
     """Add image sets and rules to the account's changes, all or none."""
     try:
-        account.add(_seed(body))
+        account.add(_seed(account, body))
     except RuleError as error:
         error.path = error.path.replace("$", "$.faults", 1)
         raise
@@ -217,6 +209,11 @@ def replace_version(
     if body.version_id not in (None, version_id):
         raise Refusal(400, f"versionId is not {version_id}, which the path names", "$.versionId")
     return account.store.replace(datastore_id, image_set_id, **body.members() | {"version_id": version_id})
+
+
+def forget_account(account: Account, _: None) -> None:
+    """Drop the account with all that it has; asked for again, it begins with the seed of the start."""
+    account.forget()
 
 
 def get_clock(account: Account, _: None) -> ClockState:
@@ -238,8 +235,10 @@ def set_clock(account: Account, body: ClockChange) -> ClockState:
     return get_clock(account, None)
 
 
-def _seed(document: SeedDocument) -> seeds.Seed:
+def _seed(account: Account, document: SeedDocument) -> seeds.Seed:
     _check_connections(document.faults, "$.faults[{}].connection")
+    account.limits.check("versions", seeds.size(document))
+    account.limits.check("faults", len(document.faults))
     return seeds.build([("body", document)])
 
 
@@ -266,9 +265,9 @@ ENDPOINTS = (
     Endpoint("GET", "/seed", get_seed, result=SeedDocument),
     Endpoint("PUT", "/seed", put_seed, body=SeedDocument),
     Endpoint("POST", "/seed", add_seed, body=SeedDocument),
-    Endpoint("DELETE", "/seed", drop_seed),
     Endpoint("POST", VERSIONS, append_version, body=Version, result=ImageSetProperties | None),
     Endpoint("PUT", VERSIONS + "/{versionId}", replace_version, body=Version, result=ImageSetProperties | None),
+    Endpoint("DELETE", "/account", forget_account),
     Endpoint("GET", "/clock", get_clock, result=ClockState),
     Endpoint("PUT", "/clock", set_clock, body=ClockChange, result=ClockState),
 )
@@ -279,19 +278,19 @@ prepare(*(endpoint.body for endpoint in ENDPOINTS if endpoint.body))
 # How it is served.
 
 
-def blueprint(accounts: Callable[[str], Account], token: str | None) -> Blueprint:
-    """Make Flask's routes to what changes an account; ``token`` is asked for if there is one."""
+def blueprint(accounts: Callable[[str], Account], guard: Guard, max_body: int) -> Blueprint:
+    """Make Flask's routes to what changes an account, for those whom a guard lets in; ``max_body`` is in bytes."""
     made = Blueprint("control", __name__, url_prefix=PREFIX.rstrip("/"))
     options: dict[str, Any] = {"provide_automatic_options": False, "merge_slashes": False}
     for endpoint in ENDPOINTS:
         made.add_url_rule(
             re.sub(r"\{(\w+?)\}", lambda found: f"<{_snake(found[1])}>", endpoint.path),
             endpoint=endpoint.handler.__name__,
-            view_func=partial(_answer, endpoint, accounts, token),
+            view_func=partial(_answer, endpoint, accounts, guard, max_body),
             methods=[endpoint.method],
             **options,
         )
-    made.add_url_rule("/openapi.json", view_func=describe, **options)
+    made.add_url_rule("/openapi.json", view_func=partial(describe, guard), endpoint="describe", **options)
     return made
 
 
@@ -299,26 +298,22 @@ def _snake(name: str) -> str:
     return re.sub("(?=[A-Z])", "_", name).lower()
 
 
-def _answer(endpoint: Endpoint, accounts: Callable[[str], Account], token: str | None, **labels: str) -> Response:
+def _answer(
+    endpoint: Endpoint, accounts: Callable[[str], Account], guard: Guard, max_body: int, **labels: str
+) -> Response:
     if endpoint.handler is not get_health:
-        _check_token(token)
+        guard.check(request)
     id = request.headers.get("x-emulator-account", DEFAULT_ACCOUNT)
     if not re.fullmatch("[0-9]{12}", id, re.ASCII):
         raise Refusal(400, "an account has 12 digits", "x-emulator-account")
     for name in request.args.keys() - endpoint.query.keys():
         raise Refusal(400, f"there is no parameter {name} here", name)
-    if (request.content_length or 0) > MAX_BODY:
-        raise Refusal(400, f"a body has at most {MAX_BODY} bytes")
+    if (request.content_length or 0) > max_body:
+        raise Refusal(400, f"a body has at most {max_body} bytes")
     content = request.get_data() or (b"" if endpoint.is_body_required else b"{}")
     body = None if endpoint.body is None else decode(content, endpoint.body)
     result = endpoint.handler(accounts(id), body, **labels)
     return Response(status=204) if result is None else _json(result)
-
-
-def _check_token(token: str | None) -> None:
-    given = request.headers.get("x-emulator-token", "")
-    if token is not None and not hmac.compare_digest(given.encode("latin-1"), token.encode()):
-        raise Refusal(403, "the header x-emulator-token does not hold the control token")
 
 
 def _json(result: Any, status: int = 200) -> Response:
@@ -342,6 +337,8 @@ def _told(error: Exception) -> tuple[int, str, str | None]:
             return 409 if error.is_conflict else 400, error.message, error.path
         case SeedError():
             return 400, error.rule, error.path
+        case PermissionError():
+            return 403, str(error), None
         case AlreadyExists():
             return 409, str(error), None
         case ResourceNotFoundException():
@@ -359,6 +356,7 @@ def _told(error: Exception) -> tuple[int, str, str | None]:
     return 500, "the emulator failed; its log says why", None
 
 
-def describe() -> Response:
+def describe(guard: Guard) -> Response:
     """Describe this API in OpenAPI 3.1."""
+    guard.check(request)
     return _json(openapi.document(ENDPOINTS, PREFIX.rstrip("/"), ErrorBody))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import structs
 
+from ..limits import Limits
 from ..service.operations import OPERATIONS
 from .calls import Call
 from .clock import Clock
@@ -158,8 +159,9 @@ class Firing(NamedTuple):
 class Faults:
     """One account's rules, in order. Counting is exact under threads."""
 
-    def __init__(self, clock: Clock, rules: Sequence[Rule] = ()) -> None:
+    def __init__(self, clock: Clock, rules: Sequence[Rule] = (), limits: Limits = Limits()) -> None:
         self._clock = clock
+        self._limits = limits
         self._initial = tuple(rules)
         self._lock = threading.Lock()
         self._armed = self._arm(rules, {})
@@ -177,12 +179,13 @@ class Faults:
             return [armed.rule for armed in self._armed.values()]
 
     def add(self, *rules: Rule | Mapping[str, Any], once: Callable[[], None] = lambda: None) -> list[RuleStatus]:
-        """Arm rules behind those that there are, all or none, and return them with their ids. Raises ``RuleError``.
+        """Arm rules behind those that there are, all or none, and return them with their ids.
 
         A rule may be a mapping in the wire's spelling. ``once`` is called when the rules are found good; if it raises,
-        none is armed.
+        none is armed. Raises ``RuleError``, or ``LimitExceeded`` for too many.
         """
         with self._lock:
+            self._limits.check("faults", len(self._armed) + len(rules))
             armed = self._arm(rules, self._armed)
             once()
             before, self._armed = len(self._armed), armed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import operator
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
@@ -13,6 +14,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta, Struct, field
 
+from ..limits import Limits
 from ..service.shapes import (
     DatastoreId,
     ImageSetExternalVersionId,
@@ -127,7 +129,7 @@ def load(*sources: str | Path | Mapping[str, Any], faults: str | Path | None = N
         return seed
     ((name, read),) = documents([faults])
     rules = read(list[Rule])
-    _check(Faults(Clock(), seed.faults), name, rules, "$")
+    _check(_faults(seed.faults), name, rules, "$")
     return seed._replace(faults=(*seed.faults, *rules))
 
 
@@ -136,12 +138,24 @@ def build(named: Iterable[tuple[str, SeedDocument]]) -> Seed:
     baseline: dict[str, dict[str, History]] = {}
     origins: dict[tuple[str, str], str] = {}
     rules: list[Rule] = []
-    faults = Faults(Clock())
+    faults = _faults()
     for name, document in named:
         _merge(name, document, baseline, origins)
         _check(faults, name, document.faults, "$.faults")
         rules += document.faults
     return Seed(baseline, tuple(rules))
+
+
+def size(document: SeedDocument) -> int:
+    """Count the versions of a document, also those that are yet to be generated."""
+    image_sets = [image_set for datastore in document.datastores for image_set in datastore.image_sets]
+    generated = sum(image_set.generate.versions for image_set in image_sets if image_set.generate)
+    return generated + sum(len(image_set.versions or ()) for image_set in image_sets)
+
+
+def _faults(rules: Sequence[Rule] = ()) -> Faults:
+    """Return rules to try others against; who starts an emulator may give it as many as they like."""
+    return Faults(Clock(), rules, Limits(faults=sys.maxsize))
 
 
 def _check(faults: Faults, source: str, rules: list[Rule], path: str) -> None:

@@ -73,6 +73,39 @@ class RequestEntityTooLargeException(ServiceError):
     status = 413
 
 
+class MissingAuthenticationTokenException(ServiceError):
+    status = 403
+    message = "Missing Authentication Token"
+
+
+class IncompleteSignatureException(ServiceError):
+    status = 403
+
+
+class UnrecognizedClientException(ServiceError):
+    status = 403
+    message = "The security token included in the request is invalid."
+
+
+class ExpiredTokenException(ServiceError):
+    status = 403
+    message = "The security token included in the request is expired"
+
+
+class InvalidSignatureException(ServiceError):
+    status = 403
+    message = (
+        "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
+        "Key and signing method. Consult the service documentation for details."
+    )
+
+
+class ServiceUnavailableException(ServiceError):
+    """The server has as many connections as it may have."""
+
+    status = 503
+
+
 class BadRequestException(ServiceError):
     """HTTP that cannot be read: 400, or 414, 431 or 505 where those say it better."""
 

@@ -26,9 +26,6 @@ from .errors import (
 )
 from .shapes import members
 
-MAX_BODY = 1024 * 1024
-"""Bytes of a request's body that are accepted; no operation reads one yet."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
@@ -84,10 +81,10 @@ def route(operations: Iterable[Operation], method: str, path: str) -> tuple[Oper
     raise UnknownOperationException(f"Unable to determine the operation of {method} {path}.")
 
 
-def check_limits(request: Request) -> None:
+def check_limits(request: Request, max_body: int) -> None:
     """Raise ``RequestEntityTooLargeException`` or ``NotAcceptableException``; a body's content does not matter."""
-    if (request.content_length or 0) > MAX_BODY:
-        raise RequestEntityTooLargeException(f"Request body is larger than {MAX_BODY} bytes.")
+    if (request.content_length or 0) > max_body:
+        raise RequestEntityTooLargeException(f"Request body is larger than {max_body} bytes.")
     if not _accepts_json(request.headers.get("Accept", "")):
         raise NotAcceptableException
 

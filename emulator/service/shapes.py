@@ -83,13 +83,16 @@ class ImageSetProperties(Struct, frozen=True, kw_only=True, rename="camel", omit
         return int(self.version_id)
 
 
+_parsed = functools.partial(convert, type=datetime)  # the real one, whatever freezegun puts in its place
+
+
 def timestamp(time: float | datetime | str) -> float:
     """Return epoch seconds as the wire has them, to the millisecond; a text is in RFC 3339.
 
     Raises ``ValueError`` for a time without an offset, or outside the years 1970 to 9999.
     """
     if type(time) is not float:
-        time = convert(time, datetime) if isinstance(time, str) else time
+        time = _parsed(time) if isinstance(time, str) else time
         if isinstance(time, datetime):
             if time.tzinfo is None:
                 raise ValueError("a time needs an offset from UTC")

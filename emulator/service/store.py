@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ..limits import Limits
 from .errors import ResourceNotFoundException
 from .shapes import DatastoreId, ImageSetProperties, timestamp
 
@@ -28,21 +29,26 @@ class AlreadyExists(ValueError):
 
 
 class Store:
-    """One account's view. ``now`` gives epoch seconds: for times that a change leaves out, and for when it is due."""
+    """One account's view. ``now`` gives epoch seconds: for times that a change leaves out, and for when it is due.
 
-    def __init__(self, baseline: Baseline, now: Callable[[], float]) -> None:
+    What it adds to the baseline, and what is pending, has a limit: going beyond raises ``LimitExceeded``.
+    """
+
+    def __init__(self, baseline: Baseline, now: Callable[[], float], limits: Limits = Limits()) -> None:
         self._baseline = baseline
         self._changes: dict[str, dict[str, History]] = {}
         self._pending: list[tuple[float, int, Change]] = []
+        self._added = 0
         self._scheduled = itertools.count()
         self._now = now
+        self._limits = limits
         self._lock = threading.RLock()
 
     def reset(self, baseline: Baseline | None = None) -> None:
         """Drop all changes, also those that are not yet due; go back to the baseline, or begin with another one."""
         with self._lock:
             self._baseline = self._baseline if baseline is None else baseline
-            self._changes, self._pending = {}, []
+            self._changes, self._pending, self._added = {}, [], 0
 
     def history(self, datastore_id: str, image_set_id: str) -> History:
         """Return an image set's versions. Raises ``ResourceNotFoundException``."""
@@ -78,6 +84,7 @@ class Store:
                 for image_set_id in image_sets:
                     if any(image_set_id in each for each in known):
                         raise AlreadyExists(f"image set {image_set_id} is in data store {datastore_id} already")
+            self._grow(sum(len(history) for image_sets in added.values() for history in image_sets.values()))
             for datastore_id, image_sets in added.items():
                 self._changes.setdefault(datastore_id, {}).update(image_sets)
 
@@ -110,7 +117,7 @@ class Store:
                 raise ValueError(f"version {version.version_id} does not follow {last.version_id}")
             return (*history, version)
 
-        changed = self._change(Change(datastore_id, image_set_id, change), after)
+        changed = self._change(Change(datastore_id, image_set_id, change, adds=1), after)
         return changed[-1] if changed else None
 
     def replace(
@@ -127,7 +134,7 @@ class Store:
             version = _follower(history, {"version_id": version_id} | members, now)
             return tuple(version if each.version_id == version_id else each for each in history)
 
-        changed = self._change(Change(datastore_id, image_set_id, change), after)
+        changed = self._change(Change(datastore_id, image_set_id, change, adds=0), after)
         return next((each for each in changed or () if each.version_id == version_id), None)
 
     def _change(self, change: Change, after: float) -> History | None:
@@ -137,11 +144,16 @@ class Store:
             self._settle()
             due = timestamp(self._now() + after)
             changed = change.make(self._expected(change, due), due)
+            self._grow(1 if after > 0 else change.adds)
             if after > 0:  # it can be made, and will be
                 heapq.heappush(self._pending, (due, next(self._scheduled), change))
                 return None
             self._changes.setdefault(change.datastore_id, {})[change.image_set_id] = changed
             return changed
+
+    def _grow(self, count: int) -> None:
+        self._limits.check("versions", self._added + count)
+        self._added += count
 
     def _expected(self, change: Change, due: float) -> History:
         """Return the history that a change will meet: with what is to come before it."""
@@ -159,8 +171,10 @@ class Store:
             now = self._now()
             while self._pending and self._pending[0][0] <= now:
                 due, _, change = heapq.heappop(self._pending)
+                self._added -= 1
                 try:
                     changed = change.make(self._history(change.datastore_id, change.image_set_id), due)
+                    self._added += change.adds
                 except (LookupError, ValueError) as error:  # another change has come between
                     log.warning("a change that was due could not be made: %s", error)
                     continue
@@ -168,11 +182,12 @@ class Store:
 
 
 class Change(NamedTuple):
-    """A new history of an image set, made from the old one and the time."""
+    """A new history of an image set, made from the old one and the time, and how many versions that ``adds``."""
 
     datastore_id: str
     image_set_id: str
     make: Callable[[History, float], History]
+    adds: int
 
 
 def _follower(history: History, members: dict[str, Any], now: float) -> ImageSetProperties:

@@ -32,7 +32,7 @@ REQUIREMENTS = {
     "javascript": ["@aws-sdk/client-medical-imaging@3"],
     "mcp-server": ["awslabs.healthimaging-mcp-server==0.1.1", "mcp<3"],  # what is seen of it belongs to the version
     "capo": ["capo-medical-imaging==0.10.0"],
-    "user": [WHEEL + "pytest"],  # and nothing else
+    "user": [WHEEL + "pytest,sigv4,tls"],  # and nothing else
 }
 UV = [sys.executable, "-m", "uv"]
 

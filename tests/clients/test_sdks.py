@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-from emulator.reach import environment
+from emulator.reach.environment import endpoint
 from emulator.reach.server import Server
 from tests.demo import DATASTORE, MANY, SAMPLE, UNKNOWN
 
@@ -19,15 +19,24 @@ Expected = dict[tuple[str, str], list[dict[str, Any]]]
 SDKS = ["boto3", "boto3-1.28.6", "aiobotocore", "javascript"]
 
 
-def do(client: Program, server: Server, *calls: dict[str, Any]) -> dict[str, Any]:
-    if client.name == "javascript":
-        options: dict[str, Any] = {"client": {"endpoint": server.url, "disableHostPrefix": True}}
+def do(
+    program: Program,
+    server: Server,
+    *calls: dict[str, Any],
+    client: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Run calls; ``client`` are further options of the client."""
+    given, config = dict(client or {}), {}
+    if program.name == "javascript":
+        given |= {"endpoint": server.url, "disableHostPrefix": True}
         calls = tuple(call | {"operation": camel(call["operation"])} for call in calls)
-    elif client.name == "aiobotocore":
-        options = {"client": {"endpoint_url": server.url}, "config": {"inject_host_prefix": False}}
+    elif program.name == "aiobotocore":
+        given |= {"endpoint_url": server.url}
+        config = {"inject_host_prefix": False}
     else:
-        options = {"client": {"endpoint_url": environment.endpoint(server.url)}}
-    return client.do(options | {"calls": calls})
+        given |= {"endpoint_url": endpoint(server.url)}
+    return program.do({"client": given, "config": config, "calls": calls}, environment)
 
 
 def camel(operation: str) -> str:

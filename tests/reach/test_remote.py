@@ -99,7 +99,7 @@ def test_the_seed_and_reset(emulator: Emulator, remote: Remote) -> None:
     assert (len(listed(emulator, ONE)), len(remote.faults)) == (4, 0)
     remote.reset()
     assert len(listed(emulator, ONE)) == 3
-    remote.drop_seed()
+    remote.forget()
     assert len(listed(emulator, ONE)) == 1
 
 
@@ -120,7 +120,7 @@ def test_the_control_token() -> None:
             _ = Remote(server.url).calls
 
 
-@pytest.mark.parametrize("url", ["", "127.0.0.1:4580", "https://127.0.0.1", "http://"])
+@pytest.mark.parametrize("url", ["", "127.0.0.1:4580", "ftp://127.0.0.1", "https://"])
 def test_what_is_no_url_of_an_emulator(url: str) -> None:
     with pytest.raises(ValueError, match="is not the URL of an emulator"):
         Remote(url)

@@ -17,7 +17,7 @@ from emulator.reach import environment
 from emulator.reach import server as server_module
 from emulator.reach.server import Server
 from tests.demo import DATASTORE, MANY, path
-from tests.raw import HANG_SECONDS, Client, exchange, request
+from tests.raw import HANG_SECONDS, JSON, Client, exchange, request
 
 
 def boto3_client(server: Server, **options: Any) -> Any:
@@ -131,12 +131,12 @@ def test_health(server: Server, target: str, host: str) -> None:
 @pytest.mark.parametrize("target", ["/_emulator/seed", "http://x/_emulator/seed", "/%5Femulator/seed"])
 def test_a_seed_may_be_larger_than_a_request_of_the_service(server: Server, target: str) -> None:
     body = b'{"datastores": []' + b" " * 2_000_000 + b"}"
-    assert exchange(server, request("PUT", target, body=body)).status == 204
+    assert exchange(server, request("PUT", target, JSON, body=body)).status == 204
 
 
 def test_a_seed_over_the_limit_is_refused_before_it_is_sent(server: Server) -> None:
     with Client(server) as client:
-        client.send(request("PUT", "/_emulator/seed").replace(b"Length: 0", b"Length: 99999999"))
+        client.send(request("PUT", "/_emulator/seed", JSON).replace(b"Length: 0", b"Length: 99999999"))
         reply = client.receive()
         assert (reply.status, reply.json["error"]["message"]) == (400, "a body has at most 67108864 bytes")
         assert reply.is_closed

@@ -33,7 +33,7 @@ def asking(emulator: Emulator) -> Ask:
     client = emulator.app.test_client()
 
     def ask(method: str, path: str, body: Any = None, *, account: str | None = None, **headers: str) -> Any:
-        sent = headers | ({"x-emulator-account": account} if account else {})
+        sent = {"Content-Type": "application/json"} | headers | ({"x-emulator-account": account} if account else {})
         data = body if isinstance(body, (bytes, type(None))) else json.dumps(body)
         served = {"emulator.link": None}  # as the emulator's own server would say
         response = client.open(f"/_emulator{path}", method=method, data=data, headers=sent, environ_overrides=served)

@@ -1,0 +1,163 @@
+"""``serve`` stopped, started again, and where nothing can be written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from emulator import Fault, Remote
+from tests.cli.conftest import BANNER_END, Address, ask, serving
+from tests.conftest import DEMO, ROOT
+from tests.demo import DATASTORE, MANY, SAMPLE, path
+from tests.raw import HANG_SECONDS, JSON, Client, request
+
+
+def account(number: int) -> str:
+    return f"Authorization: AWS4-HMAC-SHA256 Credential={number:012}/20260101/us-east-1/medical-imaging/aws4_request"
+
+
+def test_a_stop_under_load_cuts_no_answer() -> None:
+    """Delays and stalls end, the port is free, and a token is good for who serves there next."""
+    whole: list[int] = []
+    enough = threading.Event()
+
+    def list_on(address: Address, number: int) -> None:
+        with suppress(OSError, IndexError), Client(address) as client:  # type: ignore[arg-type]  # until it is closed
+            for _ in range(1_000_000):
+                client.send(request("POST", path(MANY), account(number)))
+                entries = client.receive().json["imageSetPropertiesList"]  # half of one could not be read
+                whole.append(len(entries))
+                if len(whole) > 500:
+                    enough.set()
+
+    with serving("--log-level", "error") as (process, banner):
+        address = Address(banner)
+        for number, fault in ((1, Fault.delay(3600)), (2, Fault.connection("stall", seconds=3600))):
+            Remote(f"http://127.0.0.1:{address.port}", f"{number:012}").faults.add(fault)
+        clients = [threading.Thread(target=list_on, args=(address, number)) for number in (0, 1, 2, *[3] * 8)]
+        for client in clients:
+            client.start()
+        assert enough.wait(HANG_SECONDS)
+        token = ask(banner, f"{path(MANY)}?maxResults=7").json["nextToken"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(HANG_SECONDS) == 0
+        for client in clients:
+            client.join(HANG_SECONDS)
+            assert not client.is_alive()
+    assert set(whole) == {50}
+    with serving("--port", str(address.port)) as (_, banner):
+        following = ask(banner, f"{path(MANY)}?nextToken={token}").json["imageSetPropertiesList"]
+    assert following[0]["versionId"] == "130"
+
+
+SLOW_TO_STOP = """
+from emulator.reach import server
+server.STOP_SECONDS = 3600
+from emulator.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_it_at_once(second: signal.Signals) -> None:
+    command = [sys.executable, "-c", SLOW_TO_STOP, "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout
+        banner: list[str] = []
+        while not banner or not banner[-1].startswith(BANNER_END):
+            banner.append(process.stdout.readline())
+        address = Address(banner)
+        long = '{"imageSetId": "%s", "generate": {"versions": 100000}}' % ("a" * 32)
+        body = f'{{"datastores": [{{"datastoreId": "{DATASTORE}", "imageSets": [{long}]}}]}}'.encode()
+        with Client(address) as client:  # type: ignore[arg-type]
+            client.send(request("PUT", "/_emulator/seed", JSON, body=body) + request("GET", "/_emulator/seed"))
+            assert client.receive().status == 204
+            assert client.socket.recv(1)  # of 20 MB that are not read
+            process.send_signal(signal.SIGTERM)
+            while is_listening(address):
+                pass
+            assert process.poll() is None
+            process.send_signal(second)
+            assert process.wait(HANG_SECONDS) == 1
+
+
+def is_listening(address: Address) -> bool:
+    try:
+        socket.create_connection((address.host, address.port)).close()
+    except OSError:
+        return False
+    return True
+
+
+# Where nothing can be written.
+
+
+def settings_without_a_home() -> dict[str, str]:
+    nowhere = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), "/dev/null/nowhere")
+    return nowhere | {"PYTHONPATH": str(ROOT)}
+
+
+def test_no_home_and_no_folder_to_write_to() -> None:
+    with serving("--seed", str(DEMO), cwd="/proc", **settings_without_a_home()) as (process, banner):
+        assert ask(banner).status == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(HANG_SECONDS) == 0
+
+
+@contextmanager
+def full(file: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Serve with a full disk under the log or the banner; the port is one that was free."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "emulator", "serve", "--port", str(port)]
+    with Path("/dev/full").open("w") as disk:
+        files = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | {file: disk}
+        with subprocess.Popen(command, text=True, **files) as process:  # type: ignore[call-overload]
+            try:
+                yield process, port
+            finally:
+                process.kill()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("file", ["stdout", "stderr"])
+def test_a_full_disk_under_what_it_prints(file: str) -> None:
+    with full(file) as (process, port):
+        banner = [f"http://127.0.0.1:{port}"]
+        while not is_listening(Address(banner)):
+            assert process.poll() is None
+        assert [ask(banner).status for _ in range(100)] == [200] * 100
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(HANG_SECONDS) == 0
+
+
+# A seed that changes while it is served.
+
+
+def test_a_folder_of_seeds_is_read_once(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.json"
+    seed.write_bytes(DEMO.read_bytes())
+    with serving("--seed", str(tmp_path)) as (_, banner):
+        seed.write_text("half of a se")
+        (tmp_path / "other.json").symlink_to("nowhere")
+        assert ask(banner, path(SAMPLE)).status == 200
+        with Client(Address(banner)) as client:  # type: ignore[arg-type]
+            client.send(request("POST", "/_emulator/reset") + request("POST", path(SAMPLE)))
+            assert [client.receive().status for _ in range(2)] == [204, 200]
+    command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--seed", str(tmp_path)]
+    for mistake in ("other.json: No such file or directory", "seed.json: $: JSON is malformed: invalid character"):
+        finished = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
+        assert (finished.returncode, finished.stdout) == (2, "")
+        assert mistake in finished.stderr
+        assert finished.stderr.count("\n") == 1
+        (tmp_path / "other.json").unlink(missing_ok=True)
+    assert os.listdir(tmp_path) == ["seed.json"]

@@ -1,0 +1,51 @@
+"""Real clients over TLS, and what they say of a certificate that they do not trust."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator import Emulator
+from emulator.reach import environment, tls
+from emulator.reach.server import Server
+from tests.conftest import DEMO
+from tests.demo import DATASTORE, MANY
+
+from .conftest import Program
+from .test_sdks import SDKS, do, listing
+
+Clients = Callable[[str], Program]
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tls") / "ca.pem"
+
+
+@pytest.fixture(scope="module")
+def encrypted(authority: Path) -> Iterator[Server]:
+    context, pem = tls.self_signed()
+    authority.write_bytes(pem)
+    with Emulator.from_seed(DEMO).serve(tls=context) as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", SDKS)
+def test_an_authority_that_is_trusted(the: Clients, encrypted: Server, authority: Path, name: str) -> None:
+    options: dict[str, Any] = {"environment": {"NODE_EXTRA_CA_CERTS": str(authority)}}
+    if name != "javascript":
+        options = {"client": {"verify": str(authority)}}
+    ((*pages,),) = do(the(name), encrypted, listing() | {"paginate": True}, **options)["results"]
+    assert [len(page["imageSetPropertiesList"]) for page in pages] == [50, 50, 37]
+
+
+def test_the_aws_cli(the: Clients, encrypted: Server, authority: Path) -> None:
+    command = ["list-image-set-versions", "--datastore-id", DATASTORE, "--image-set-id", MANY]
+    command += ["--endpoint-url", environment.endpoint(encrypted.url)]
+    finished = the("aws-cli").run(*command, "--ca-bundle", str(authority))
+    assert len(json.loads(finished.stdout)["imageSetPropertiesList"]) == 137
+    assert "CERTIFICATE_VERIFY_FAILED" in the("aws-cli").run(*command).stderr

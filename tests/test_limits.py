@@ -1,0 +1,221 @@
+"""What an emulator refuses when it is full, and that nothing is lost then."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from emulator import Emulator, Fault, LimitExceeded, Limits, Remote
+from emulator.reach import server as server_module
+from emulator.reach.server import Server
+from tests.conftest import DEMO
+from tests.demo import DATASTORE, MANY, SAMPLE, path
+from tests.raw import JSON, Client, exchange, request
+
+ACTIVE: dict[str, Any] = {"image_set_state": "ACTIVE"}
+
+
+def limited(**limits: int) -> Emulator:
+    return Emulator.from_seed(DEMO, limits=Limits(**limits))
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(Limits)])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "1", None])
+def test_a_limit_is_a_whole_number(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"the limit of {name} is a whole number above 0"):
+        Limits(**{name: value})
+
+
+# Accounts.
+
+
+def asked_by(emulator: Emulator, account: str) -> Any:
+    headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={account}/20260101/us-east-1/x/y"}
+    return emulator.app.test_client().post(path(), headers=headers)
+
+
+def test_accounts() -> None:
+    emulator = limited(accounts=2)
+    assert [asked_by(emulator, account * 12).status_code for account in "1212"] == [200] * 4
+    refused = asked_by(emulator, "333333333333")
+    assert (refused.status_code, refused.headers["x-amzn-ErrorType"]) == (403, "AccessDeniedException")
+    assert refused.json["message"] == (
+        "The emulator has no room for another account: that would make 3 accounts, and --max-accounts is 2."
+    )
+    with pytest.raises(LimitExceeded):
+        emulator.account("333333333333")
+    control = emulator.app.test_client().get("/_emulator/calls", headers={"x-emulator-account": "333333333333"})
+    assert (control.status_code, control.json["error"]["code"]) == (400, "BadRequest")  # type: ignore[index]
+    emulator.account("111111111111").forget()
+    assert asked_by(emulator, "333333333333").status_code == 200
+
+
+def test_an_account_that_was_forgotten_begins_anew() -> None:
+    emulator = Emulator.from_seed(DEMO)
+    with emulator.serve() as server:
+        remote = Remote(server.url, "111111111111")
+        remote.put_seed({"datastores": []})
+        remote.faults.add(Fault.error("ThrottlingException"))
+        remote.forget()
+        assert (len(remote.faults), len(remote.calls)) == (0, 0)
+        assert len(remote.image_set(DATASTORE, SAMPLE).versions) == 4
+
+
+def test_forgetting_ends_what_the_accounts_rules_hold_up(server: Server, emulator: Emulator) -> None:
+    stall = emulator.account("111111111111")
+    stall.faults.add(Fault.connection("stall", seconds=3600))
+    with Client(server) as client:
+        client.send(request("POST", path(), "Authorization: Credential=111111111111/"))
+        while not any(armed.waiting for armed in stall.faults._armed.values()):
+            pass
+        stall.forget()
+        assert client.is_closed()
+
+
+def test_an_account_forgotten_twice_leaves_its_follower_alone() -> None:
+    emulator = Emulator.from_seed(DEMO)
+    first = emulator.account()
+    first.forget()
+    second = emulator.account()
+    first.forget()
+    assert emulator.account() is second is not first
+
+
+# Calls, rules, versions.
+
+
+def test_calls() -> None:
+    emulator = limited(calls=2)
+    for size in (1, 2, 3):
+        emulator.app.test_client().post(f"{path()}?maxResults={size}")
+    assert ([call.max_results for call in emulator.calls], emulator.calls.dropped) == ([2, 3], 1)
+
+
+def test_rules() -> None:
+    emulator = limited(faults=3)
+    emulator.faults.add(Fault.delay(0), Fault.delay(0))
+    with pytest.raises(LimitExceeded, match="that would make 4 faults, and --max-faults is 3"):
+        emulator.faults.add(Fault.delay(0), Fault.delay(0))
+    assert len(emulator.faults) == 2
+    emulator.faults.add(Fault.delay(0))
+    emulator.faults.clear()
+    assert len(emulator.faults.add(*[Fault.delay(0)] * 3)) == 3
+
+
+def test_rules_of_a_seed_that_is_put() -> None:
+    emulator = limited(faults=1)
+    for method in ("PUT", "POST"):
+        body = json.dumps({"faults": [{"delay": {"seconds": 0}}] * 2})
+        response = emulator.app.test_client().open(
+            "/_emulator/seed", method=method, data=body, content_type="application/json"
+        )
+        assert response.status_code == 400
+        assert "2 faults" in response.json["error"]["message"]  # type: ignore[index]
+    assert len(emulator.faults) == 0
+
+
+def test_a_seed_at_the_start_may_have_any_number_of_rules() -> None:
+    rules = [{"delay": {"seconds": 0}}] * 1100
+    assert len(Emulator.from_seed({"faults": rules}).faults) == 1100
+
+
+def test_versions_that_are_appended() -> None:
+    emulator = limited(versions=2)
+    image_set = emulator.image_set(DATASTORE, SAMPLE)
+    image_set.append(**ACTIVE)
+    image_set.replace("1", **ACTIVE)  # adds none
+    image_set.append(after=60, **ACTIVE)
+    for refused in (image_set.append, lambda **members: image_set.replace("1", after=60, **members)):
+        with pytest.raises(LimitExceeded, match="that would make 3 versions, and --max-versions is 2"):
+            refused(**ACTIVE)
+    with pytest.raises(LimitExceeded):
+        emulator.add_image_set(DATASTORE, "a" * 32)
+    emulator.clock.advance(60)
+    assert [version.version_id for version in image_set.versions] == ["6", "5", "4", "3", "2", "1"]
+    emulator.reset("changes")
+    assert image_set.append(**ACTIVE)
+
+
+def test_changes_to_come_count_until_they_are_made() -> None:
+    emulator = limited(versions=1)
+    image_set = emulator.image_set(DATASTORE, SAMPLE)
+    image_set.replace("1", after=1, **ACTIVE)
+    with pytest.raises(LimitExceeded):
+        image_set.append(**ACTIVE)
+    emulator.clock.advance(1)
+    assert image_set.versions[-1].created_at
+    image_set.append(**ACTIVE)
+
+
+def test_a_change_to_come_that_could_not_be_made_makes_room(caplog: pytest.LogCaptureFixture) -> None:
+    emulator = limited(versions=2)
+    image_set = emulator.image_set(DATASTORE, SAMPLE)
+    emulator.clock.freeze()
+    image_set.append(after=1, **ACTIVE)
+    image_set.append(version_id="9" * 18, **ACTIVE)  # which nothing can follow
+    emulator.clock.advance(1)
+    assert len(image_set.versions) == 5
+    assert "could not be made" in caplog.text
+    emulator.add_image_set(DATASTORE, "a" * 32)
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_versions_of_a_seed_that_is_put(method: str) -> None:
+    emulator = limited(versions=1000)
+    image_set = {"imageSetId": "a" * 32, "generate": {"versions": 10_000_000}}
+    body = json.dumps({"datastores": [{"datastoreId": DATASTORE, "imageSets": [image_set]}]})
+    response = emulator.app.test_client().open(
+        "/_emulator/seed", method=method, data=body, content_type=JSON.split()[1]
+    )
+    assert response.status_code == 400
+    assert response.json["error"]["message"] == "that would make 10,000,000 versions, and --max-versions is 1,000"  # type: ignore[index]
+    assert len(emulator.image_set(DATASTORE, MANY).versions) == 137
+
+
+# Bytes and connections.
+
+
+def test_bodies() -> None:
+    with limited(body=10, control_body=30).serve() as server:
+        assert exchange(server, request("POST", path(), body=b"x" * 10)).status == 200
+        assert exchange(server, request("POST", path(), body=b"x" * 11)).status == 413
+        assert exchange(server, request("PUT", "/_emulator/seed", JSON, body=b"{}".ljust(30))).status == 204
+        refused = exchange(server, request("PUT", "/_emulator/seed", JSON, body=b"{}".ljust(31)))
+        assert (refused.status, refused.json["error"]["message"]) == (400, "a body has at most 30 bytes")
+
+
+def test_heads() -> None:
+    with limited(head=1000).serve() as server:
+        filled = request("POST", path(), "X: ").replace(
+            b"X: ", b"X: " + b"a" * (1000 - len(request("POST", path(), "X: ")))
+        )
+        assert (len(filled), exchange(server, filled).status) == (1000, 200)
+        assert exchange(server, filled.replace(b"X: ", b"X: a")).status == 431
+
+
+def test_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "REFUSED_CONNECTIONS", 1)
+    monkeypatch.setattr(server_module, "LINGER_SECONDS", 30.0)
+    with limited(connections=2).serve() as server:
+        kept = [Client(server), Client(server)]
+        for client in kept:
+            client.send(request("POST", path()))
+            assert client.receive().status == 200
+        with Client(server) as refused, Client(server) as dropped:
+            assert dropped.is_closed()  # so the other one has been accepted
+            refused.send(request("POST", path()))
+            reply = refused.receive()
+            assert (reply.status, reply.headers["x-amzn-errortype"]) == (503, "ServiceUnavailableException")
+            assert reply.json == {"message": "More than 2 connections; see --max-connections."}
+            assert reply.is_closed
+        kept.pop().__exit__()
+        for client in kept:
+            client.send(request("POST", path()))
+            assert client.receive().status == 200
+        while len(server._connections) > 1:
+            pass
+        assert exchange(server, request("POST", path())).status == 200
+        kept.pop().__exit__()
