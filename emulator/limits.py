@@ -24,7 +24,7 @@ class Limits:
     body: int = _at_most(1024 * 1024, "Bytes of the body of an operation's request.")
     control_body: int = _at_most(64 * 1024 * 1024, "Bytes of the body of a request to the control API.")
     head: int = _at_most(64 * 1024, "Bytes of a request line and its headers.")
-    connections: int = _at_most(1_000, "Connections at a time.")
+    connections: int = _at_most(2_000, "Connections at a time.")
 
     def __post_init__(self) -> None:
         for each in fields(self):

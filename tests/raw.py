@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from emulator.reach.server import Server
@@ -67,3 +70,11 @@ def exchange(server: Server, data: bytes) -> Reply:
     with Client(server) as client:
         client.send(data)
         return client.receive(is_head=data.startswith(b"HEAD "))
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Let other threads run until a condition holds; a hang fails instead of waiting for ever."""
+    end = time.monotonic() + HANG_SECONDS
+    while not condition():
+        assert time.monotonic() < end, "it never came to hold"
+        os.sched_yield()

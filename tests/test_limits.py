@@ -13,7 +13,7 @@ from emulator.reach import server as server_module
 from emulator.reach.server import Server
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, SAMPLE, path
-from tests.raw import JSON, Client, exchange, request
+from tests.raw import JSON, Client, exchange, request, until
 
 ACTIVE: dict[str, Any] = {"image_set_state": "ACTIVE"}
 
@@ -69,8 +69,7 @@ def test_forgetting_ends_what_the_accounts_rules_hold_up(server: Server, emulato
     stall.faults.add(Fault.connection("stall", seconds=3600))
     with Client(server) as client:
         client.send(request("POST", path(), "Authorization: Credential=111111111111/"))
-        while not any(armed.waiting for armed in stall.faults._armed.values()):
-            pass
+        until(lambda: any(armed.waiting for armed in stall.faults._armed.values()))
         stall.forget()
         assert client.is_closed()
 
@@ -215,7 +214,6 @@ def test_connections(monkeypatch: pytest.MonkeyPatch) -> None:
         for client in kept:
             client.send(request("POST", path()))
             assert client.receive().status == 200
-        while len(server._connections) > 1:
-            pass
+        until(lambda: len(server._connections) == 1)
         assert exchange(server, request("POST", path())).status == 200
         kept.pop().__exit__()

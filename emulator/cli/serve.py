@@ -18,8 +18,11 @@ from ..scenario import seeds
 from ..scenario.guard import is_loopback
 from ..service.credentials import Credentials
 from ..service.store import Baseline
-from .process import background_log, end, end_at_next, signals_blocked
+from .process import allow_descriptors, background_log, end, end_at_next, signals_blocked
 from .settings import DEFAULT_HOST, DEFAULT_PORT, Port, emulator_settings, listen, load, log_level, setting, summary
+
+DESCRIPTORS = 200
+"""Files that are open besides connections."""
 
 STOPPING = {signal.SIGINT, signal.SIGTERM}
 OPEN = "who reaches {host} from elsewhere may change what this emulator answers; --control-token asks for a secret"
@@ -59,6 +62,7 @@ def serve(
     loaded = load(sources, faults)
     names = [name for name in (host, *settings["control_hosts"]) if name not in ("", "0.0.0.0", "::")]
     context, authority = _tls(tls_cert, tls_key, tls_self_signed, names)
+    allow_descriptors(settings["limits"].connections + DESCRIPTORS)
     with signals_blocked(STOPPING):
         with background_log(log_level):
             server = listen(loaded, host, port, tls=context, **settings)

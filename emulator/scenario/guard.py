@@ -50,4 +50,4 @@ def is_loopback(host: str) -> bool:
 
 def _without_port(host: str) -> str:
     found = re.fullmatch(r"\[(.*)\](?::[0-9]*)?|([^:]*)(?::[0-9]*)?", host, re.DOTALL)
-    return ((found[1] or found[2]) if found else host).lower()
+    return ((found[1] or found[2] or "") if found else host).lower()

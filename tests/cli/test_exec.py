@@ -37,11 +37,13 @@ def executed(*arguments: str, **variables: str) -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.mark.newest_boto3
 def test_the_command_finds_the_emulator_with_no_code_changed() -> None:
     finished = executed("--", sys.executable, "-c", LIST)
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "['4', '3', '2', '1']\n", "")
 
 
+@pytest.mark.newest_boto3
 def test_nothing_of_the_users_leads_it_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("[default]\nignore_configured_endpoint_urls = true\nregion = eu-west-1\n")
     finished = executed(
@@ -60,6 +62,7 @@ def test_options_of_the_command_are_the_commands() -> None:
     assert executed("echo", "--seed", "-h").stdout == "--seed -h\n"
 
 
+@pytest.mark.newest_boto3
 def test_it_has_the_settings_of_serve_and_an_account(tmp_path: Path) -> None:
     faults = tmp_path / "faults.yaml"
     faults.write_text("[{error: {code: ThrottlingException}}]")

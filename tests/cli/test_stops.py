@@ -18,7 +18,7 @@ from emulator import Fault, Remote
 from tests.cli.conftest import BANNER_END, Address, ask, serving
 from tests.conftest import DEMO, ROOT
 from tests.demo import DATASTORE, MANY, SAMPLE, path
-from tests.raw import HANG_SECONDS, JSON, Client, request
+from tests.raw import HANG_SECONDS, JSON, Client, request, until
 
 
 def account(number: int) -> str:
@@ -83,8 +83,7 @@ def test_a_second_signal_ends_it_at_once(second: signal.Signals) -> None:
             assert client.receive().status == 204
             assert client.socket.recv(1)  # of 20 MB that are not read
             process.send_signal(signal.SIGTERM)
-            while is_listening(address):
-                pass
+            until(lambda: not is_listening(address))
             assert process.poll() is None
             process.send_signal(second)
             assert process.wait(HANG_SECONDS) == 1
@@ -133,8 +132,7 @@ def full(file: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
 def test_a_full_disk_under_what_it_prints(file: str) -> None:
     with full(file) as (process, port):
         banner = [f"http://127.0.0.1:{port}"]
-        while not is_listening(Address(banner)):
-            assert process.poll() is None
+        until(lambda: is_listening(Address(banner)) or process.poll() is not None)
         assert [ask(banner).status for _ in range(100)] == [200] * 100
         process.send_signal(signal.SIGTERM)
         assert process.wait(HANG_SECONDS) == 0
