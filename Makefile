@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
+PYTHON310 ?= $(shell command -v python3.10)
 
-.PHONY: serve test lint bench clean
+.PHONY: serve test lint soak fuzz lowest audit lock bench clean
 
 serve: $(VENV)/.serve
 	$(BIN)/healthimaging-emulator serve
@@ -17,26 +19,52 @@ lint: $(VENV)/.lint
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
 
+soak: $(VENV)/.test
+	SOAK=60 $(BIN)/pytest tests/test_soak.py --durations 0
+
+fuzz: $(VENV)/.test
+	FUZZ=long $(BIN)/pytest tests/fuzz
+
+# The lowest versions that pyproject.toml allows, on the lowest Python.
+lowest: $(VENV)/.test
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON310) $(VENV)/lowest
+	$(BIN)/uv pip compile --quiet --no-header --resolution lowest-direct --python $(VENV)/lowest \
+	    --extra pytest --extra sigv4 --extra tls pyproject.toml --output-file $(VENV)/lowest.txt
+	$(BIN)/uv pip install --quiet --python $(VENV)/lowest --constraint $(VENV)/lowest.txt --editable '.[test]'
+	$(VENV)/lowest/bin/pytest -n 2 -m "not newest_boto3" --ignore tests/clients --ignore tests/test_documents.py \
+	    --ignore tests/test_examples.py --ignore tests/test_package.py --ignore tests/test_soak.py --ignore tests/fuzz
+
+audit: $(VENV)/.audit
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
+lock: $(VENV)/.test
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --all-extras --upgrade --no-annotate --no-header \
+	    pyproject.toml --output-file constraints.txt
+
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf $(VENV) .clients
 
-$(VENV)/.serve: pyproject.toml | $(VENV)
-	$(BIN)/pip install --quiet --editable .
+$(VENV)/.serve: pyproject.toml constraints.txt | $(VENV)
+	$(INSTALL) .
 	touch $@
 
-$(VENV)/.test: pyproject.toml | $(VENV)
-	$(BIN)/pip install --quiet --editable '.[test]'
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)
+	$(INSTALL) '.[test]'
 	touch $@
 
-$(VENV)/.bench: pyproject.toml | $(VENV)
-	$(BIN)/pip install --quiet --editable '.[bench]'
+$(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)
+	$(INSTALL) '.[bench]'
 	touch $@
 
-$(VENV)/.lint: pyproject.toml | $(VENV)
-	$(BIN)/pip install --quiet --editable '.[test,lint]'
+$(VENV)/.audit: pyproject.toml constraints.txt | $(VENV)
+	$(INSTALL) '.[audit]'
+	touch $@
+
+$(VENV)/.lint: pyproject.toml constraints.txt | $(VENV)
+	$(INSTALL) '.[test,lint]'
 	touch $@
 
 $(VENV):

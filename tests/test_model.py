@@ -115,6 +115,7 @@ def constraint(path: str, shape: Shape, limit: str) -> Any:
     return shape.metadata.get(limit, OURS.get((name, limit)))
 
 
+@pytest.mark.newest_boto3
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_an_operation_is_what_aws_declares(operation: Operation) -> None:
     ours = dict(declared_by_us(operation))

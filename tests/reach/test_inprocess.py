@@ -83,6 +83,7 @@ def test_an_operation_that_is_not_emulated(emulator: Emulator) -> None:
         emulator.client().list_datastores()
 
 
+@pytest.mark.newest_boto3
 def test_a_body_reaches_the_emulator(emulator: Emulator) -> None:
     with pytest.raises(ClientError, match=r"POST /datastore/.*/updateImageSetMetadata"):
         emulator.client().update_image_set_metadata(

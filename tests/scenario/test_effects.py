@@ -138,6 +138,7 @@ def test_retry_after_is_sent_in_seconds_and_milliseconds(emulator: Emulator) -> 
     assert (headers["Retry-After"], headers["x-amz-retry-after"]) == ("2", "1500")
 
 
+@pytest.mark.newest_boto3
 def test_boto3_obeys_retry_after(emulator: Emulator, pauses: list[float]) -> None:
     emulator.faults.add(Fault.error("ThrottlingException", retry_after=1.5, times=1, page=1))
     assert list_all(emulator) == [FIRST, SECOND, THIRD]
