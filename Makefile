@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
-PYTHON310 ?= $(shell command -v python3.10)
+PYTHON310 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python) $(shell command -v python3.10))
 
 .PHONY: serve test lint soak fuzz lowest audit lock bench clean
 
@@ -27,12 +27,16 @@ fuzz: $(VENV)/.test
 
 # The lowest versions that pyproject.toml allows, on the lowest Python.
 lowest: $(VENV)/.test
+ifeq ($(PYTHON310),)
+	@echo "The lowest versions are not tried: there is no Python 3.10 here. PYTHON310=... says where one is."
+else
 	$(BIN)/uv venv --quiet --clear --python $(PYTHON310) $(VENV)/lowest
 	$(BIN)/uv pip compile --quiet --no-header --resolution lowest-direct --python $(VENV)/lowest \
 	    --extra pytest --extra sigv4 --extra tls pyproject.toml --output-file $(VENV)/lowest.txt
 	$(BIN)/uv pip install --quiet --python $(VENV)/lowest --constraint $(VENV)/lowest.txt --editable '.[test]'
 	$(VENV)/lowest/bin/pytest -n 2 -m "not newest_boto3" --ignore tests/clients --ignore tests/test_documents.py \
 	    --ignore tests/test_examples.py --ignore tests/test_package.py --ignore tests/test_soak.py --ignore tests/fuzz
+endif
 
 audit: $(VENV)/.audit
 	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
