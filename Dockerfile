@@ -1,11 +1,11 @@
 FROM python:3.13-slim AS build
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE ./
+COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY emulator emulator
 COPY fixtures fixtures
 # Without bytecode every start takes three to four times as long.
 RUN python -m venv --without-pip /opt/emulator \
- && pip --python /opt/emulator/bin/python install --no-cache-dir --no-compile '.[sigv4,tls]' \
+ && pip --python /opt/emulator/bin/python install --no-cache-dir --no-compile --constraint constraints.txt '.[sigv4,tls]' \
  && /opt/emulator/bin/python -m compileall -q /opt/emulator
 
 FROM python:3.13-slim

@@ -107,6 +107,8 @@ class Emulator:
         for host in control_hosts:
             if not re.fullmatch(r"[^/\s\[\]@:]+|[0-9a-fA-F:.]+", host):
                 raise ValueError(f"{host} is not the name or the address of a host, without a port")
+        if region is not None and not (credentials and re.fullmatch("[a-z0-9-]{1,32}", region)):
+            raise ValueError("a region is one such as us-east-1, and wants credentials")
         self.seed = seed
         self.guard = Guard(control_token, [host.lower() for host in control_hosts], self.cors_origins)
         self.page_size = page_size

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
@@ -58,10 +58,15 @@ class Authorization(NamedTuple):
 
 
 class Verifier:
-    """Holds requests to their signature, by the machine's clock. With a ``region``, no other's signature is good."""
+    """Holds requests to their signature, by the machine's clock. With a ``region``, no other's signature is good.
 
-    def __init__(self, credentials: Iterable[Credentials], region: str | None = None) -> None:
+    Raises ``ValueError`` for an access key that stands twice.
+    """
+
+    def __init__(self, credentials: Collection[Credentials], region: str | None = None) -> None:
         self._credentials = {each.access_key_id: each for each in credentials}
+        if len(self._credentials) < len(credentials):
+            raise ValueError("each access key has one secret")
         self._region = region
 
     def knows(self, access_key_id: str) -> bool:
