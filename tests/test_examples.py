@@ -89,6 +89,12 @@ def test_the_control_api_is_reached_by_that_name() -> None:
     assert host in COMPOSE["services"]
 
 
+def test_what_the_image_copies_is_let_through() -> None:
+    let_through = (ROOT / ".dockerignore").read_text().splitlines()
+    copied = [name for line in re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.M) for name in line.split()]
+    assert {f"!{name.partition('/')[0]}" for name in copied} == {line for line in let_through if line.startswith("!")}
+
+
 def test_the_image_is_built_from_here_and_says_when_it_is_healthy() -> None:
     assert (EXAMPLES / service("emulator")["build"] / "Dockerfile").samefile(ROOT / "Dockerfile")
     assert service("app")["depends_on"] == {"emulator": {"condition": "service_healthy"}}
