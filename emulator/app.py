@@ -99,6 +99,11 @@ def serialize_error(error: Exception, request: Request) -> Response:
     return protocol.serialize_error(error)
 
 
+def _serialize_any(error: Exception) -> Response:
+    is_control = request.path.startswith(control.PREFIX)
+    return control.serialize_error(error) if is_control else serialize_error(error, request)
+
+
 class _App(Flask):
     """Flask serves the control API, and adds what browsers want; all else goes straight to ``answer``.
 
@@ -128,7 +133,7 @@ class _App(Flask):
             if "control" not in self.blueprints:
                 if self._emulator.cors_origins:
                     _allow(self, self._emulator.cors_origins)
-                self.register_error_handler(Exception, control.serialize_error)
+                self.register_error_handler(Exception, _serialize_any)
                 self.register_blueprint(
                     control.blueprint(self._emulator.account, self._emulator.guard, self._emulator.limits.control_body)
                 )

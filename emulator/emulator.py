@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .app import create_app
 from .limits import Limits
+from .reach import environment
 from .reach.server import Server
 from .scenario import seeds
 from .scenario.account import DEFAULT_ACCOUNT, Account, Part
@@ -20,7 +21,7 @@ from .scenario.clock import Clock
 from .scenario.faults import Faults
 from .scenario.guard import Guard
 from .scenario.seeds import Seed
-from .service.credentials import Credentials
+from .service.credentials import Credentials, choose
 from .service.pagination import Tokens
 from .service.protocol import Credential
 from .service.shapes import ImageSetProperties
@@ -105,15 +106,18 @@ class Emulator:
             if not re.fullmatch(r"\*|https?://[^/?#@\s*]+", origin):
                 raise ValueError(f"{origin} is no origin, such as http://localhost:3000")
         for host in control_hosts:
-            if not re.fullmatch(r"[^/\s\[\]@:]+|[0-9a-fA-F:.]+", host):
+            if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9a-fA-F:.]+", host):
                 raise ValueError(f"{host} is not the name or the address of a host, without a port")
-        if region is not None and not (credentials and re.fullmatch("[a-z0-9-]{1,32}", region)):
-            raise ValueError("a region is one such as us-east-1, and wants credentials")
+        if region is not None and not re.fullmatch("[a-z0-9-]{1,32}", region):
+            raise ValueError(f"{region!r} is no region, such as us-east-1")
+        if region is not None and not credentials:
+            raise ValueError("a region is only checked where a signature is")
         self.seed = seed
         self.guard = Guard(control_token, [host.lower() for host in control_hosts], self.cors_origins)
         self.page_size = page_size
         self.tokens = Tokens(token_key, token_lifetime)
         self.credentials = tuple(credentials)
+        self.region = region
         self.verifier = _verifier(self.credentials, region)
         self.limits = limits
         self._accounts: dict[str, Account] = {}
@@ -140,7 +144,7 @@ class Emulator:
             raise ValueError("an account has 12 digits")
         with self._creating:
             if id not in self._accounts:
-                self.limits.check("accounts", len(self._accounts) + 1)
+                self.limits.check("accounts", len({*self._accounts, DEFAULT_ACCOUNT, id}))
                 self._accounts[id] = Account(id, self.seed, self.limits, self._accounts)
             return self._accounts[id]
 
@@ -200,9 +204,22 @@ class Emulator:
         """
         from .reach import inprocess  # boto3 costs as much as Flask to import, and is an extra
 
-        for first in self.credentials[:1]:
-            options = inprocess.credentials(first) | options
+        signing = choose(self.credentials, options.get("aws_access_key_id"))
+        if signing:
+            options = inprocess.credentials(signing) | options
+        if self.region:
+            options = {"region_name": self.region} | options
         return inprocess.client(self.app, backoff=backoff, **options)
+
+    def signing(self, account: str | None = None) -> dict[str, str]:
+        """Return the variables with which SDKs sign as this emulator wants it: as an account, or as the first who may.
+
+        There are none where any credentials do. Raises ``LookupError`` where nobody may sign as that account.
+        """
+        key = choose(self.credentials, account)
+        if self.credentials and key is None:
+            raise LookupError(f"no credential is that of account {account}")
+        return environment.signing(key, self.region)
 
     @contextmanager
     def patch(self, *, backoff: bool = True) -> Iterator[Emulator]:
@@ -218,7 +235,7 @@ class Emulator:
 
     def serve(self, host: str = "127.0.0.1", port: int = 0, *, tls: SSLContext | None = None) -> Server:
         """Return a server, listening; a context manager that stops it. Raises what ``Server`` does."""
-        return Server(self.app, host, port, tls=tls, limits=self.limits)
+        return Server(self.app, host, port, tls=tls, limits=self.limits, signing=self.signing())
 
 
 def _verifier(credentials: Collection[Credentials], region: str | None) -> Verifier | None:

@@ -21,6 +21,7 @@ import pytest
 
 from emulator import Limits
 from emulator.cli.serve import serve
+from emulator.cli.settings import read_credentials
 from emulator.reach import pytest_plugin
 from emulator.reach.server import Server
 from emulator.scenario import seeds
@@ -122,9 +123,14 @@ def test_a_javascript_snippet(shell: Callable[..., str], block: Block) -> None:
 
 
 @blocks("yaml")
-def test_a_seed_or_a_list_of_rules(tmp_path: Path, caplog: pytest.LogCaptureFixture, block: Block) -> None:
+def test_a_seed_or_a_list_of_rules_or_of_credentials(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, block: Block
+) -> None:
     file = tmp_path / "file.yaml"
     file.write_text(block.text)
+    if "AccessKeyId" in block.text:
+        assert [each.session_token for each in read_credentials(str(file))] == [None, "its-token"]
+        return
     loaded = seeds.load({}, faults=file) if block.text.startswith("- ") else seeds.load(file)
     assert loaded.baseline or loaded.faults
     assert not caplog.messages

@@ -37,9 +37,10 @@ def asked_by(emulator: Emulator, account: str) -> Any:
     return emulator.app.test_client().post(path(), headers=headers)
 
 
-def test_accounts() -> None:
-    emulator = limited(accounts=2)
-    assert [asked_by(emulator, account * 12).status_code for account in "1212"] == [200] * 4
+@pytest.mark.parametrize("origins", [[], ["http://localhost:3000"]])
+def test_accounts(origins: list[str]) -> None:
+    emulator = Emulator.from_seed(DEMO, limits=Limits(accounts=2), cors_origins=origins)
+    assert [asked_by(emulator, account * 12).status_code for account in "1101"] == [200] * 4
     refused = asked_by(emulator, "333333333333")
     assert (refused.status_code, refused.headers["x-amzn-ErrorType"]) == (403, "AccessDeniedException")
     assert refused.json["message"] == (
@@ -51,6 +52,12 @@ def test_accounts() -> None:
     assert (control.status_code, control.json["error"]["code"]) == (400, "BadRequest")  # type: ignore[index]
     emulator.account("111111111111").forget()
     assert asked_by(emulator, "333333333333").status_code == 200
+
+
+def test_the_default_account_is_always_there() -> None:
+    emulator = limited(accounts=1)
+    assert asked_by(emulator, "111111111111").status_code == 403
+    assert asked_by(emulator, "000000000000").status_code == 200
 
 
 def test_an_account_that_was_forgotten_begins_anew() -> None:
@@ -208,7 +215,7 @@ def test_connections(monkeypatch: pytest.MonkeyPatch) -> None:
             refused.send(request("POST", path()))
             reply = refused.receive()
             assert (reply.status, reply.headers["x-amzn-errortype"]) == (503, "ServiceUnavailableException")
-            assert reply.json == {"message": "More than 2 connections; see --max-connections."}
+            assert reply.json == {"message": "The limit of connections is reached: 2."}
             assert reply.is_closed
         kept.pop().__exit__()
         for client in kept:

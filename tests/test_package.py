@@ -29,6 +29,12 @@ def pythons() -> list[tuple[str, str]]:
     return sorted(found.items())
 
 
+def test_nothing_large_is_in_the_repository() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    sizes = {name: (ROOT / name).stat().st_size for name in listed.stdout.splitlines() if (ROOT / name).exists()}
+    assert {name: size for name, size in sizes.items() if size > 200_000} == {}
+
+
 def test_the_wheel_holds_the_package_and_nothing_else() -> None:
     expected = {str(file.relative_to(ROOT)) for file in (ROOT / "emulator").rglob("*.py")} | {"emulator/py.typed"}
     expected |= {f"emulator/fixtures/{file.name}" for file in (ROOT / "fixtures").iterdir()}

@@ -10,11 +10,22 @@ from typing import Any
 
 import click
 
+from ..emulator import Emulator
 from ..reach import environment
 from ..scenario import seeds
-from ..service.credentials import Credentials
 from .process import FORWARDED, background_log, end, run, signals_blocked
-from .settings import DEFAULT_HOST, DEFAULT_PORT, Port, account, emulator_settings, listen, load, log_level, setting
+from .settings import (
+    DEFAULT_HOST,
+    DEFAULT_PORT,
+    Port,
+    account,
+    emulating,
+    emulator_settings,
+    listen,
+    load,
+    log_level,
+    setting,
+)
 
 account_option = click.option("--account", callback=account, help="Set the credentials of this account.")
 
@@ -30,7 +41,6 @@ def exec_(
     seed: tuple[str, ...],
     faults: str | None,
     log_level: str,
-    credentials: list[Credentials],
     **settings: Any,
 ) -> None:
     """Run a command with an emulator of its own, and return the command's exit code.
@@ -40,20 +50,29 @@ def exec_(
 
     Example: healthimaging-emulator exec --seed my-seed.json -- pytest
     """
-    key = next((each for each in credentials if account in (None, each.access_key_id)), None)
-    if credentials and not key:
-        raise click.BadParameter(f"no credential has the access key {account}", param_hint="--account")
     loaded = load(seed or [seeds.fixture("demo")], faults)
     with signals_blocked(FORWARDED | {signal.SIGCHLD}):
         with background_log(log_level):
-            server = listen(loaded, DEFAULT_HOST, 0, credentials=credentials, **settings)
+            emulator = emulating(loaded, **settings)
+            own = _own(emulator, account)
+            server = listen(emulator, DEFAULT_HOST, 0)
             try:
-                code = run(command, environment.child(server.url, account, credentials=key))
+                code = run(command, environment.child(server.url, account or own.get("AWS_ACCESS_KEY_ID")) | own)
             except (OSError, ValueError) as error:
                 click.echo(f"Error: cannot run {command[0]}: {getattr(error, 'strerror', error)}", err=True)
                 code = 127 if isinstance(error, FileNotFoundError) else 126  # as a shell says it
             server.stop()
         end(code)
+
+
+def _own(emulator: Emulator, account: str | None) -> dict[str, str]:
+    """Return the variables that clients of this emulator need, and of no other: to sign, and for the control API."""
+    try:
+        signing = emulator.signing(account)
+    except LookupError as error:
+        raise click.BadParameter(str(error), param_hint="--account") from None
+    token = emulator.guard.token
+    return signing | ({"HEALTHIMAGING_EMULATOR_CONTROL_TOKEN": token} if token else {})
 
 
 @click.command()

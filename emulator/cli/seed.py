@@ -135,7 +135,8 @@ def export(url: str, account: str, control_token: str | None, output: Any) -> No
         hint = "; give it with --control-token" if getattr(error, "code", None) == "Forbidden" else ""
         raise click.ClickException(f"{error}{hint}") from None
     except OSError as error:
-        raise click.ClickException(f"cannot reach {url}: {error.strerror or error}") from None
+        hint = "; AWS_CA_BUNDLE names the authority to trust" if "CERTIFICATE_VERIFY_FAILED" in str(error) else ""
+        raise click.ClickException(f"cannot reach {url}: {error.strerror or error}{hint}") from None
     _write(exported, output)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import signal
+import ssl
 import sys
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from ssl import SSLContext
 from typing import Any
 
 import click
@@ -16,10 +16,20 @@ from ..reach import environment, tls
 from ..reach.server import Server
 from ..scenario import seeds
 from ..scenario.guard import is_loopback
-from ..service.credentials import Credentials
 from ..service.store import Baseline
 from .process import allow_descriptors, background_log, end, end_at_next, signals_blocked
-from .settings import DEFAULT_HOST, DEFAULT_PORT, Port, emulator_settings, listen, load, log_level, setting, summary
+from .settings import (
+    DEFAULT_HOST,
+    DEFAULT_PORT,
+    Port,
+    emulating,
+    emulator_settings,
+    listen,
+    load,
+    log_level,
+    setting,
+    summary,
+)
 
 DESCRIPTORS = 200
 """Files that are open besides connections."""
@@ -65,11 +75,11 @@ def serve(
     allow_descriptors(settings["limits"].connections + DESCRIPTORS)
     with signals_blocked(STOPPING):
         with background_log(log_level):
-            server = listen(loaded, host, port, tls=context, **settings)
+            emulator = emulating(loaded, **settings)
+            server = listen(emulator, host, port, context)
             if not settings["control_token"] and not is_loopback(host):
                 _say(f"warning: {OPEN.format(host=host)}", err=True)
-            exports = _exports(settings["credentials"], authority)
-            _say(_banner(server, ", ".join(sources), loaded.baseline, exports))
+            _say(_banner(server, ", ".join(sources), loaded.baseline, _exports(emulator.signing(), authority)))
             signal.sigwait(STOPPING)
             end_at_next(STOPPING)
             server.stop()
@@ -83,7 +93,7 @@ def _say(text: str, *, err: bool = False) -> None:
 
 def _tls(
     cert: str | None, key: str | None, made: str | None, names: list[str]
-) -> tuple[SSLContext | None, Path | None]:
+) -> tuple[ssl.SSLContext | None, Path | None]:
     """Return what the server needs for TLS, and what a client needs: the file of the authority to trust."""
     if bool(cert) != bool(key) or (cert and made):
         raise click.UsageError("give --tls-cert and --tls-key, or --tls-self-signed")
@@ -99,18 +109,24 @@ def _tls(
         raise click.ClickException("trustme is needed, the extra tls: healthimaging-emulator[tls]") from None
     except ValueError as error:
         raise click.UsageError(f"no certificate can be made for {', '.join(names)}: {error}") from None
+    except ssl.SSLError:
+        raise click.ClickException(
+            f"TLS: {cert} and {key} are no certificate and its key in PEM, unencrypted"
+        ) from None
     except OSError as error:
         raise click.ClickException(f"TLS: {made or f'{cert}, {key}'}: {error.strerror or error}") from None
 
 
-def _exports(credentials: list[Credentials], authority: Path | None) -> str:
-    key, secret = (credentials[0].access_key_id, "...") if credentials else ("emulator", "emulator")
+def _exports(signing: dict[str, str], authority: Path | None) -> str:
+    key, region = signing.get("AWS_ACCESS_KEY_ID", "emulator"), signing.get("AWS_REGION", environment.REGION)
+    secret = "..." if signing else "emulator"
     lines = [
         f"AWS_ACCESS_KEY_ID={key} AWS_SECRET_ACCESS_KEY={secret}",
-        "AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1",
-        f"AWS_CA_BUNDLE={authority} NODE_EXTRA_CA_CERTS={authority}" if authority else "",
+        f"AWS_REGION={region} AWS_DEFAULT_REGION={region}",
     ]
-    return "\n             ".join(f"export {line}" for line in lines if line)
+    lines += ["AWS_SESSION_TOKEN=..."] if "AWS_SESSION_TOKEN" in signing else []
+    lines += [f"AWS_CA_BUNDLE={authority} NODE_EXTRA_CA_CERTS={authority}"] if authority else []
+    return "\n             ".join(f"export {line}" for line in lines)
 
 
 def _banner(server: Server, sources: str, baseline: Baseline, exports: str) -> str:

@@ -104,7 +104,7 @@ EMULATOR = (
         "--credentials",
         "credentials_file",
         type=click.Path(readable=False),
-        help="A file with a list of them, and of sessions.",
+        help="A file with some, or a folder of them; a session has its token there.",
     ),
     setting("--region", help="The only region that is signed for.  [default: any]"),
     *(
@@ -128,20 +128,23 @@ def emulator_settings(command: Any) -> Any:
         require_signature: bool, credential: list[Credentials], credentials_file: str | None, **options: Any
     ) -> Any:
         limits = Limits(**{limit.name: options.pop(f"max_{limit.name}") for limit in fields(Limits)})
-        credentials = credential + (_read_credentials(credentials_file) if credentials_file else [])
-        if require_signature != bool(credentials):
-            raise click.UsageError("--require-signature and --credential, or --credentials, go together")
+        credentials = credential + (read_credentials(credentials_file) if credentials_file else [])
+        if require_signature and not credentials:
+            raise click.UsageError("--require-signature wants a --credential, or --credentials with one at least")
+        if credentials and not require_signature:
+            raise click.UsageError("credentials are only looked at with --require-signature")
         return command(credentials=credentials, limits=limits, **options)
 
     return functools.reduce(lambda command, option: option(command), reversed(EMULATOR), converted)
 
 
-def _read_credentials(path: str) -> list[Credentials]:
+def read_credentials(path: str) -> list[Credentials]:
+    """Read a file with one or more credentials, or a folder of such files."""
     try:
-        ((_, read),) = documents([path])
-        return list(read(list[Credentials]))
+        given = [read(list[Credentials] | Credentials) for _, read in documents([path])]
     except SeedError as error:
         raise BadSeed(str(error)) from None
+    return [each for one in given for each in (one if isinstance(one, list) else [one])]
 
 
 def log_level(default: str) -> Callable[[Any], Any]:
@@ -169,18 +172,24 @@ class BadSeed(click.ClickException):
     exit_code = 2
 
 
-def listen(seed: Seed, host: str, port: int, *, tls: SSLContext | None = None, **settings: Any) -> Server:
-    """Serve a seed; why that cannot be is one line."""
+def emulating(seed: Seed, **settings: Any) -> Emulator:
+    """Make an emulator; why that cannot be is one line."""
     try:
-        return Emulator(seed, **settings).serve(host, port, tls=tls)
-    except OSError as error:
-        in_use = "the port is in use; choose another with --port or HEALTHIMAGING_EMULATOR_PORT"
-        reason = in_use if error.errno == errno.EADDRINUSE else error.strerror or error
-        raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None
+        return Emulator(seed, **settings)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except ImportError as error:
         raise click.ClickException(f"{error}; install the extra sigv4: healthimaging-emulator[sigv4]") from None
+
+
+def listen(emulator: Emulator, host: str, port: int, tls: SSLContext | None = None) -> Server:
+    """Serve an emulator; why that cannot be is one line."""
+    try:
+        return emulator.serve(host, port, tls=tls)
+    except OSError as error:
+        in_use = "the port is in use; choose another with --port or HEALTHIMAGING_EMULATOR_PORT"
+        reason = in_use if error.errno == errno.EADDRINUSE else error.strerror or error
+        raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None
 
 
 def summary(baseline: Baseline) -> str:

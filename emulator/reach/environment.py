@@ -55,25 +55,22 @@ def variables(url: str, account: str | None = None, given: Mapping[str, str] = o
     return added
 
 
-def child(
-    url: str,
-    account: str | None = None,
-    given: Mapping[str, str] = os.environ,
-    credentials: Credentials | None = None,
-) -> dict[str, str]:
-    """Return the whole environment of a child process.
-
-    With an ``account``, or with ``credentials`` to sign with, nothing says that it is another.
-    """
-    others = OF_ANOTHER if account or credentials else ()
+def child(url: str, account: str | None = None, given: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the whole environment of a child process; with an ``account``, nothing says that it is another."""
+    others = OF_ANOTHER if account else ()
     kept = {name: value for name, value in given.items() if name not in others}
-    made = kept | variables(url, account, kept)
+    return kept | variables(url, account, kept)
+
+
+def signing(credentials: Credentials | None, region: str | None) -> dict[str, str]:
+    """Return the variables with which SDKs sign with credentials, and for a region, if there are any."""
+    added = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region} if region else {}
     if credentials:
-        made["AWS_ACCESS_KEY_ID"] = credentials.access_key_id
-        made["AWS_SECRET_ACCESS_KEY"] = credentials.secret_access_key
+        added["AWS_ACCESS_KEY_ID"] = credentials.access_key_id
+        added["AWS_SECRET_ACCESS_KEY"] = credentials.secret_access_key
         if credentials.session_token:
-            made["AWS_SESSION_TOKEN"] = credentials.session_token
-    return made
+            added["AWS_SESSION_TOKEN"] = credentials.session_token
+    return added
 
 
 def _no_proxy(given: Mapping[str, str], host: str) -> str:

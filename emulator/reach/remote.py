@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import ssl
 from collections.abc import Iterator, Mapping
@@ -117,7 +118,10 @@ class Remote:
         parts = urlsplit(self.url)
         connection = HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
         if parts.scheme == "https":
-            context = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE"))
+            bundle = os.environ.get("AWS_CA_BUNDLE")
+            if bundle and not Path(bundle).exists():
+                raise FileNotFoundError(errno.ENOENT, f"there is no {bundle}, which AWS_CA_BUNDLE names")
+            context = ssl.create_default_context(cafile=bundle)
             connection = HTTPSConnection(parts.hostname or "", parts.port, timeout=TIMEOUT, context=context)
         try:
             content = None if body is None else msgspec.json.encode(body)

@@ -31,6 +31,8 @@ from . import environment
 from .wsgi import Answer, call, environ, split
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from _typeshed.wsgi import WSGIApplication
 
 REQUEST_SECONDS = 10.0
@@ -57,8 +59,8 @@ class Server:
 
     It sends what the application says, so that must be right, as Werkzeug's responses are.
 
-    ``port`` 0 takes a free one; ``url`` says which. With a context for ``tls`` it speaks nothing else. Raises
-    ``OSError`` if it cannot listen, ``ValueError`` for a port out of range.
+    ``port`` 0 takes a free one; ``url`` says which. With a context for ``tls`` it speaks nothing else. ``signing`` are
+    variables for its ``environment``. Raises ``OSError`` if it cannot listen, ``ValueError`` for a port out of range.
     """
 
     def __init__(
@@ -69,12 +71,14 @@ class Server:
         *,
         tls: ssl.SSLContext | None = None,
         limits: Limits = Limits(),
+        signing: Mapping[str, str] | None = None,
     ) -> None:
         if not 0 <= port <= 65535:
             raise ValueError("a port is from 0 to 65535")
         self.app = app
         self.tls = tls
         self.limits = limits
+        self._signing = dict(signing or {})
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=1024)
         self.host, self.port = self._listener.getsockname()[:2]
@@ -95,7 +99,7 @@ class Server:
     @property
     def environment(self) -> dict[str, str]:
         """The variables to add to this process's, so that a child's SDK finds the server: ``environment.variables``."""
-        return environment.variables(self.url)
+        return environment.variables(self.url) | self._signing
 
     def stop(self) -> None:
         """Stop at once when idle, whatever connections are open; end delays and stalls, finish answers under way.
@@ -328,7 +332,7 @@ class _Connection:
     def _refusal(self, error: h11.RemoteProtocolError) -> Answer:
         if self._is_refused:
             most = self._server.limits.connections
-            return _refused(ServiceUnavailableException(f"More than {most} connections; see --max-connections."))
+            return _refused(ServiceUnavailableException(f"The limit of connections is reached: {most}."))
         status = error.error_status_hint if error.error_status_hint in (414, 431, 505) else 400
         unread = self._http.trailing_data[0]
         if status == 431 and unread and b"\n" not in unread:

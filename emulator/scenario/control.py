@@ -313,7 +313,13 @@ def _answer(
     content = request.get_data() or (b"" if endpoint.is_body_required else b"{}")
     body = None if endpoint.body is None else decode(content, endpoint.body)
     result = endpoint.handler(accounts(id), body, **labels)
-    return Response(status=204) if result is None else _json(result)
+    return _nothing() if result is None else _json(result)
+
+
+def _nothing() -> Response:
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
 
 
 def _json(result: Any, status: int = 200) -> Response:

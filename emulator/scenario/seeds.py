@@ -121,16 +121,18 @@ class Seed(NamedTuple):
 def load(*sources: str | Path | Mapping[str, Any], faults: str | Path | None = None) -> Seed:
     """Read seeds and merge them in order: JSON or YAML files, folders of such files, or documents.
 
-    ``faults`` is a file with a list of further fault rules. What the service never shows, but the model allows, is
-    logged as a warning. Raises ``SeedError``.
+    ``faults`` is a file with a list of further fault rules, or a folder of them. What the service never shows, but the
+    model allows, is logged as a warning. Raises ``SeedError``.
     """
     seed = build((name, read(SeedDocument)) for name, read in documents(sources))
     if faults is None:
         return seed
-    ((name, read),) = documents([faults])
-    rules = read(list[Rule])
-    _check(_faults(seed.faults), name, rules, "$")
-    return seed._replace(faults=(*seed.faults, *rules))
+    armed, rules = _faults(seed.faults), list(seed.faults)
+    for name, read in documents([faults]):
+        added = read(list[Rule])
+        _check(armed, name, added, "$")
+        rules += added
+    return seed._replace(faults=tuple(rules))
 
 
 def build(named: Iterable[tuple[str, SeedDocument]]) -> Seed:

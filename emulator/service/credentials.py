@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated
 
@@ -22,8 +24,18 @@ class Credentials(Struct, frozen=True, kw_only=True, rename="pascal", forbid_unk
     expiration: Annotated[datetime, Meta(tz=True)] | None = None
     version: int = 1
 
+    @property
+    def account(self) -> str:
+        """Who signs with them: an access key id of 12 digits is that account, any other that of zeros."""
+        return self.access_key_id if re.fullmatch("[0-9]{12}", self.access_key_id) else "0" * 12
+
     def __repr__(self) -> str:
         return f"Credentials({self.access_key_id})"  # which may be shown
+
+
+def choose(credentials: Iterable[Credentials], id: str | None) -> Credentials | None:
+    """Return those of an access key or of an account; where none is asked for, the first."""
+    return next((each for each in credentials if id in (None, each.access_key_id, each.account)), None)
 
 
 prepare(list[Credentials])

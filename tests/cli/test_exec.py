@@ -62,6 +62,30 @@ def test_options_of_the_command_are_the_commands() -> None:
     assert executed("echo", "--seed", "-h").stdout == "--seed -h\n"
 
 
+SHOWN = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_PROFILE"]
+SHOW = f"import os; print([os.environ.get(name) for name in {SHOWN}])"
+
+
+def test_the_command_can_sign(tmp_path: Path) -> None:
+    (tmp_path / "session.json").write_text('{"AccessKeyId": "ASIA", "SecretAccessKey": "s", "SessionToken": "t"}')
+    options = ["--require-signature", "--credential", "111111111111:one", "--credentials", str(tmp_path)]
+    of_another = {"AWS_PROFILE": "mine", "AWS_SESSION_TOKEN": "mine", "AWS_ACCESS_KEY_ID": "mine"}
+    for account, region, expected in (
+        ((), (), ["111111111111", "one", None, "us-east-1", None]),
+        (("--account", "000000000000"), ("--region", "eu-west-1"), ["ASIA", "s", "t", "eu-west-1", None]),
+    ):
+        finished = executed(*options, *account, *region, "--", sys.executable, "-c", SHOW, **of_another)
+        assert finished.stdout == f"{expected}\n", finished.stderr
+    refused = executed(*options, "--account", "222222222222", "--", "true")
+    assert (refused.returncode, refused.stderr.count("Error")) == (2, 1)
+    assert "no credential is that of account 222222222222" in refused.stderr
+
+
+def test_the_command_has_the_control_token() -> None:
+    program = "import os; print(os.environ['HEALTHIMAGING_EMULATOR_CONTROL_TOKEN'])"
+    assert executed("--control-token", "sesame", "--", sys.executable, "-c", program).stdout == "sesame\n"
+
+
 @pytest.mark.newest_boto3
 def test_it_has_the_settings_of_serve_and_an_account(tmp_path: Path) -> None:
     faults = tmp_path / "faults.yaml"

@@ -164,29 +164,50 @@ def test_a_bad_seed_is_one_line_and_exit_code_2(tmp_path: Path, command: tuple[s
 
 
 def test_a_signature_is_asked_for(tmp_path: Path) -> None:
-    file = tmp_path / "credentials.yaml"
-    file.write_text("[{AccessKeyId: ASIAEXAMPLE, SecretAccessKey: s, SessionToken: t}]")
-    options = ("--require-signature", "--credential", "AKIDEXAMPLE:a:secret", "--credentials", str(file))
+    (tmp_path / "one.json").write_text('{"Version": 1, "AccessKeyId": "AKIDOTHER", "SecretAccessKey": "other"}')
+    (tmp_path / "two.yaml").write_text("[{AccessKeyId: ASIAEXAMPLE, SecretAccessKey: s, SessionToken: t}]")
+    options = ("--require-signature", "--credential", "AKIDEXAMPLE:a:secret", "--credentials", str(tmp_path))
     with serving(*options) as (_, banner):
         assert "export AWS_ACCESS_KEY_ID=AKIDEXAMPLE AWS_SECRET_ACCESS_KEY=...\n" in "".join(banner)
         assert ask(banner).json == {"message": "Missing Authentication Token"}
         url = f"http://emulator@127.0.0.1:{Address(banner).port}"
-        for key in (("AKIDEXAMPLE", "a:secret", None), ("ASIAEXAMPLE", "s", "t")):
+        for key in (("AKIDEXAMPLE", "a:secret", None), ("AKIDOTHER", "other", None), ("ASIAEXAMPLE", "s", "t")):
             client = boto3.client("medical-imaging", "us-east-1", None, None, None, url, *key)
             assert client.list_image_set_versions(datastoreId=DATASTORE, imageSetId=SAMPLE)
+
+
+def test_the_banner_says_what_a_client_needs_to_sign(tmp_path: Path) -> None:
+    (tmp_path / "session.json").write_text('{"AccessKeyId": "ASIA", "SecretAccessKey": "secret", "SessionToken": "t"}')
+    options = ("--require-signature", "--credentials", str(tmp_path / "session.json"), "--region", "eu-west-1")
+    with serving(*options) as (_, banner):
+        exports = [line.split("export ")[1].strip() for line in banner if "export " in line]
+    assert exports == [
+        "AWS_ACCESS_KEY_ID=ASIA AWS_SECRET_ACCESS_KEY=...",
+        "AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-1",
+        "AWS_SESSION_TOKEN=...",
+    ]
+
+
+def test_rules_from_a_folder(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.json").write_text('[{"times": 1, "error": {"code": "ThrottlingException"}}]')
+    with serving("--faults", str(tmp_path)) as (_, banner):
+        assert [ask(banner).status for _ in range(3)] == [429, 429, 200]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--require-signature",), "go together"),
-        (("--credential", "AKIDEXAMPLE:secret"), "go together"),
+        (("--require-signature",), "--require-signature wants a --credential"),
+        (("--credential", "AKIDEXAMPLE:secret"), "only looked at with --require-signature"),
         (("--require-signature", "--credential", "secretsecret"), "a credential is ACCESS_KEY:SECRET"),
         (("--require-signature", "--credential", "AKIDEXAMPLE:"), "a credential is ACCESS_KEY:SECRET"),
         (("--require-signature", "--credential", "a b:secretsecret"), "a credential is ACCESS_KEY:SECRET"),
         (("--require-signature", "--credentials", "nowhere.json"), "nowhere.json: No such file"),
-        (("--region", "us-east-1"), "wants credentials"),
-        (("--require-signature", "--credential", "a:b", "--region", "US"), "one such as us-east-1"),
+        (("--region", "us-east-1"), "only checked where a signature is"),
+        (("--require-signature", "--credential", "a:b", "--region", "US"), "'US' is no region, such as us-east-1"),
+        (("--control-host", "*"), "* is not the name or the address of a host"),
+        (("--tls-cert", str(DEMO), "--tls-key", str(DEMO)), "are no certificate and its key in PEM"),
         (("--require-signature", "--credential", "a:b", "--credential", "a:c"), "each access key has one secret"),
         (("--tls-cert", "cert.pem"), "give --tls-cert and --tls-key"),
         (("--tls-cert", "cert.pem", "--tls-key", "key.pem", "--tls-self-signed=ca.pem"), "give --tls-cert and"),

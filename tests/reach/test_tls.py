@@ -77,6 +77,9 @@ def test_the_control_api(server: Server, authority: bytes, tmp_path: Path, monke
     (tmp_path / "ca.pem").write_bytes(authority)
     with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
         _ = Remote(server.url).calls
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "none.pem"))
+    with pytest.raises(OSError, match=r"there is no .*none.pem, which AWS_CA_BUNDLE names"):
+        _ = Remote(server.url).calls
     monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "ca.pem"))
     assert len(Remote(server.url).calls) == 0
 

@@ -304,10 +304,20 @@ def test_who_cannot_have_signed_makes_no_account(emulator: Emulator) -> None:
 
 def test_a_client_in_process_signs_with_the_first(emulator: Emulator) -> None:
     ids = {"datastoreId": DATASTORE, "imageSetId": SAMPLE}
-    for client in (emulator.client(), emulator.client(endpoint_url="http://LOCALHOST:80")):
+    account = emulator.client(aws_access_key_id="111111111111")
+    for client in (emulator.client(), emulator.client(endpoint_url="http://LOCALHOST:80"), account):
         assert len(client.list_image_set_versions(**ids)["imageSetPropertiesList"]) == 4
     with pytest.raises(Exception, match="UnrecognizedClientException"):
         emulator.client(aws_access_key_id="AKIDSTRANGER").list_image_set_versions(**ids)
+
+
+def test_what_a_region_is_for() -> None:
+    emulator = Emulator.from_seed(DEMO, credentials=[PLAIN], region="eu-west-1")
+    ids = {"datastoreId": DATASTORE, "imageSetId": SAMPLE}
+    assert emulator.client().list_image_set_versions(**ids)["imageSetPropertiesList"]
+    with emulator.serve() as server:
+        expected = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "eu-west-1"}
+        assert server.environment.items() >= expected.items()
 
 
 def test_no_secret_is_shown() -> None:
