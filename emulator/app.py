@@ -12,6 +12,7 @@ from flask import Flask, Request, Response, request
 
 from .limits import LimitExceeded
 from .scenario import control, effects
+from .scenario.account import DEFAULT_ACCOUNT
 from .scenario.link import Link
 from .service import protocol, validation
 from .service.errors import AccessDeniedException, InternalServerException, ServiceError, ThrottlingException
@@ -41,14 +42,15 @@ def answer(emulator: Emulator, request: Request) -> Response:
     """
     method, path, query = protocol.request_line(request.environ)
     credential = protocol.credential(request.headers.get("Authorization", ""))
-    account = emulator.account_of(credential)
+    refusal = emulator.verifier and emulator.verifier.refusal(request)
+    account = emulator.account(DEFAULT_ACCOUNT if refusal else credential.account)
     link = request.environ.get("emulator.link") or Link(is_served=False)
     call, attempt = account.calls.begin(method, path, request.headers, link.skipped_pause)
     try:
         operation, labels = protocol.route(OPERATIONS, method, path)
         protocol.check_limits(request, emulator.limits.body)
-        if emulator.verifier:
-            emulator.verifier.verify(request)
+        if refusal:
+            raise refusal
         input = protocol.parse(operation, labels, query)
         listing = Listing(
             emulator.tokens,

@@ -21,10 +21,9 @@ from .scenario.clock import Clock
 from .scenario.faults import Faults
 from .scenario.guard import Guard
 from .scenario.seeds import Seed
-from .service.credentials import Credentials, choose
+from .service.credentials import Credentials, checked, choose
 from .service.pagination import Tokens
-from .service.protocol import Credential
-from .service.shapes import ImageSetProperties
+from .service.shapes import ImageSetProperties, is_text
 from .service.store import Store
 
 if TYPE_CHECKING:
@@ -95,13 +94,13 @@ class Emulator:
     ) -> None:
         if not isinstance(page_size, int) or not 1 <= page_size <= 50:
             raise ValueError("page_size is a whole number from 1 to 50")
-        if not isinstance(token_key, str) or not token_key.encode():
+        if not isinstance(token_key, str) or not (token_key and is_text(token_key)):
             raise ValueError("token_key is a text that is not empty")
-        if control_token == "":
-            raise ValueError("control_token is not empty")
+        if control_token is not None and not (control_token and is_text(control_token)):
+            raise ValueError("control_token is a text that is not empty")
         if token_lifetime is not None and not token_lifetime > 0:
             raise ValueError("token_lifetime is a number of seconds above 0")
-        self.cors_origins = tuple(cors_origins)
+        self.cors_origins = tuple(origin.lower() for origin in cors_origins)  # as browsers say them
         for origin in self.cors_origins:
             if not re.fullmatch(r"\*|https?://[^/?#@\s*]+", origin):
                 raise ValueError(f"{origin} is no origin, such as http://localhost:3000")
@@ -116,9 +115,9 @@ class Emulator:
         self.guard = Guard(control_token, [host.lower() for host in control_hosts], self.cors_origins)
         self.page_size = page_size
         self.tokens = Tokens(token_key, token_lifetime)
-        self.credentials = tuple(credentials)
+        self.credentials = checked(credentials)
         self.region = region
-        self.verifier = _verifier(self.credentials, region)
+        self.verifier = _verifier(self.credentials, region, limits.body)
         self.limits = limits
         self._accounts: dict[str, Account] = {}
         self._creating = threading.Lock()
@@ -145,13 +144,13 @@ class Emulator:
         with self._creating:
             if id not in self._accounts:
                 self.limits.check("accounts", len({*self._accounts, DEFAULT_ACCOUNT, id}))
-                self._accounts[id] = Account(id, self.seed, self.limits, self._accounts)
+                self._accounts[id] = Account(id, self.seed, self.limits, self._forget)
             return self._accounts[id]
 
-    def account_of(self, credential: Credential) -> Account:
-        """Return who sent a request; who cannot have signed it makes no account, and is the default one."""
-        is_stranger = self.verifier is not None and not self.verifier.knows(credential.account)
-        return self.account(DEFAULT_ACCOUNT if is_stranger else credential.account)
+    def _forget(self, account: Account) -> None:
+        with self._creating:
+            if self._accounts.get(account.id) is account:
+                del self._accounts[account.id]
 
     @property
     def accounts(self) -> list[Account]:
@@ -238,9 +237,9 @@ class Emulator:
         return Server(self.app, host, port, tls=tls, limits=self.limits, signing=self.signing())
 
 
-def _verifier(credentials: Collection[Credentials], region: str | None) -> Verifier | None:
+def _verifier(credentials: Collection[Credentials], region: str | None, max_body: int) -> Verifier | None:
     if not credentials:
         return None
     from .service.signature import Verifier  # botocore is an extra
 
-    return Verifier(credentials, region)
+    return Verifier(credentials, region, max_body)

@@ -20,7 +20,10 @@ class Limits:
     accounts: int = _at_most(1_000, "Accounts that are kept at a time.")
     calls: int = _at_most(1_000, "Calls that the journal of an account keeps.")
     faults: int = _at_most(1_000, "Fault rules of an account.")
-    versions: int = _at_most(250_000, "Versions that an account adds to its seed, or puts in its place.")
+    versions: int = _at_most(
+        250_000, "Versions, and data stores, that an account adds to its seed or puts in its place."
+    )
+    pending: int = _at_most(1_000, "Changes of an account that are yet to come.")
     body: int = _at_most(1024 * 1024, "Bytes of the body of an operation's request.")
     control_body: int = _at_most(64 * 1024 * 1024, "Bytes of the body of a request to the control API.")
     head: int = _at_most(64 * 1024, "Bytes of a request line and its headers.")

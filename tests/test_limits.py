@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from emulator import Emulator, Fault, LimitExceeded, Limits, Remote
+from emulator import Emulator, Fault, LimitExceeded, Limits, Remote, RuleError
 from emulator.reach import server as server_module
 from emulator.reach.server import Server
 from tests.conftest import DEMO
@@ -134,9 +134,8 @@ def test_versions_that_are_appended() -> None:
     image_set.append(**ACTIVE)
     image_set.replace("1", **ACTIVE)  # adds none
     image_set.append(after=60, **ACTIVE)
-    for refused in (image_set.append, lambda **members: image_set.replace("1", after=60, **members)):
-        with pytest.raises(LimitExceeded, match="that would make 3 versions, and --max-versions is 2"):
-            refused(**ACTIVE)
+    with pytest.raises(LimitExceeded, match="that would make 3 versions, and --max-versions is 2"):
+        image_set.append(**ACTIVE)
     with pytest.raises(LimitExceeded):
         emulator.add_image_set(DATASTORE, "a" * 32)
     emulator.clock.advance(60)
@@ -146,14 +145,38 @@ def test_versions_that_are_appended() -> None:
 
 
 def test_changes_to_come_count_until_they_are_made() -> None:
-    emulator = limited(versions=1)
+    emulator = limited(pending=1, versions=1)
     image_set = emulator.image_set(DATASTORE, SAMPLE)
     image_set.replace("1", after=1, **ACTIVE)
-    with pytest.raises(LimitExceeded):
-        image_set.append(**ACTIVE)
+    with pytest.raises(LimitExceeded, match="that would make 2 pending, and --max-pending is 1"):
+        image_set.append(after=1, **ACTIVE)
     emulator.clock.advance(1)
-    assert image_set.versions[-1].created_at
-    image_set.append(**ACTIVE)
+    image_set.append(after=1, **ACTIVE)  # of the one that was refused, nothing was counted
+    emulator.clock.advance(1)
+    assert len(image_set.versions) == 5
+
+
+def test_data_stores_count_too() -> None:
+    emulator = limited(versions=2)
+    client = emulator.app.test_client()
+    for names, status in (("ab", 204), ("ab", 204), ("c", 400)):
+        body = json.dumps({"datastores": [{"datastoreId": name * 32} for name in names]})
+        assert client.post("/_emulator/seed", data=body, content_type="application/json").status_code == status
+
+
+def test_what_a_rule_or_the_journal_keeps_of_a_text() -> None:
+    emulator = Emulator.from_seed(DEMO)
+    for rule in (Fault.error("ThrottlingException", message="m" * 8193), Fault.delay(0, page=[1] * 1001)):
+        with pytest.raises(RuleError, match="length <= "):
+            emulator.faults.add(rule)
+    long = "a" * 30_000
+    headers = {"amz-sdk-invocation-id": long, "User-Agent": f"cfg/retry-mode#{long}"}
+    for _ in range(2):
+        emulator.app.test_client().post(path(long), headers=headers)
+    (call,) = emulator.calls
+    assert len(call.attempts) == 2
+    kept = (call.path, call.invocation_id, call.image_set_id, call.retry_mode)
+    assert [len(text or "") for text in kept] == [1000, 1000, 1000, 100]
 
 
 def test_a_change_to_come_that_could_not_be_made_makes_room(caplog: pytest.LogCaptureFixture) -> None:
@@ -177,7 +200,7 @@ def test_versions_of_a_seed_that_is_put(method: str) -> None:
         "/_emulator/seed", method=method, data=body, content_type=JSON.split()[1]
     )
     assert response.status_code == 400
-    assert response.json["error"]["message"] == "that would make 10,000,000 versions, and --max-versions is 1,000"  # type: ignore[index]
+    assert response.json["error"]["message"] == "that would make 10,000,001 versions, and --max-versions is 1,000"  # type: ignore[index]
     assert len(emulator.image_set(DATASTORE, MANY).versions) == 137
 
 
@@ -224,3 +247,18 @@ def test_connections(monkeypatch: pytest.MonkeyPatch) -> None:
         until(lambda: len(server._connections) == 1)
         assert exchange(server, request("POST", path())).status == 200
         kept.pop().__exit__()
+
+
+def test_who_is_refused_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "LINGER_SECONDS", 30.0)
+    with limited(connections=1).serve() as server:
+        with Client(server) as kept:
+            kept.send(request("POST", path()))
+            assert kept.receive().status == 200
+            silent = Client(server)
+            until(lambda: len(server._connections) == 2)
+        until(lambda: len(server._connections) == 1)
+        assert exchange(server, request("POST", path())).status == 200
+        silent.__exit__()
+        until(lambda: not server._connections)
+        assert server._refused == 0

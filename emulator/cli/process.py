@@ -31,7 +31,7 @@ def allow_descriptors(count: int) -> None:
     """Let this process open so many files and connections, as far as the system lets it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = count if hard == resource.RLIM_INFINITY else min(count, hard)
-    with suppress(OSError, ValueError):  # macOS has a lower limit than it says
+    with suppress(OSError, OverflowError, ValueError):  # macOS has a lower limit than it says
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import ssl
-import sys
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -67,7 +67,7 @@ def serve(
 
     Example: healthimaging-emulator serve --seed my-seed.json --port 0
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as process 1 of a container, nobody else would
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(1))  # as process 1 of a container, nobody else would
     sources = seed or (str(seeds.fixture("demo")),)
     loaded = load(sources, faults)
     names = [name for name in (host, *settings["control_hosts"]) if name not in ("", "0.0.0.0", "::")]
@@ -78,7 +78,7 @@ def serve(
             emulator = emulating(loaded, **settings)
             server = listen(emulator, host, port, context)
             if not settings["control_token"] and not is_loopback(host):
-                _say(f"warning: {OPEN.format(host=host)}", err=True)
+                _say(f"warning: {OPEN.format(host=host or 'it')}", err=True)
             _say(_banner(server, ", ".join(sources), loaded.baseline, _exports(emulator.signing(), authority)))
             signal.sigwait(STOPPING)
             end_at_next(STOPPING)
@@ -95,12 +95,12 @@ def _tls(
     cert: str | None, key: str | None, made: str | None, names: list[str]
 ) -> tuple[ssl.SSLContext | None, Path | None]:
     """Return what the server needs for TLS, and what a client needs: the file of the authority to trust."""
-    if bool(cert) != bool(key) or (cert and made):
+    if (cert is None) != (key is None) or (cert is not None and made is not None):
         raise click.UsageError("give --tls-cert and --tls-key, or --tls-self-signed")
     try:
-        if cert and key:
+        if cert is not None and key is not None:
             return tls.loaded(cert, key), None
-        if not made:
+        if made is None:
             return None, None
         context, authority = tls.self_signed(names)
         Path(made).write_bytes(authority)
@@ -114,7 +114,9 @@ def _tls(
             f"TLS: {cert} and {key} are no certificate and its key in PEM, unencrypted"
         ) from None
     except OSError as error:
-        raise click.ClickException(f"TLS: {made or f'{cert}, {key}'}: {error.strerror or error}") from None
+        raise click.ClickException(
+            f"TLS: {made if cert is None else f'{cert}, {key}'}: {error.strerror or error}"
+        ) from None
 
 
 def _exports(signing: dict[str, str], authority: Path | None) -> str:

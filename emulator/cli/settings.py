@@ -186,6 +186,8 @@ def listen(emulator: Emulator, host: str, port: int, tls: SSLContext | None = No
     """Serve an emulator; why that cannot be is one line."""
     try:
         return emulator.serve(host, port, tls=tls)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--host") from None
     except OSError as error:
         in_use = "the port is in use; choose another with --port or HEALTHIMAGING_EMULATOR_PORT"
         reason = in_use if error.errno == errno.EADDRINUSE else error.strerror or error

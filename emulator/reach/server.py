@@ -60,7 +60,7 @@ class Server:
     It sends what the application says, so that must be right, as Werkzeug's responses are.
 
     ``port`` 0 takes a free one; ``url`` says which. With a context for ``tls`` it speaks nothing else. ``signing`` are
-    variables for its ``environment``. Raises ``OSError`` if it cannot listen, ``ValueError`` for a port out of range.
+    variables for its ``environment``. Raises ``OSError`` if it cannot listen, ``ValueError`` for no host or port.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Server:
     ) -> None:
         if not 0 <= port <= 65535:
             raise ValueError("a port is from 0 to 65535")
+        host.encode("idna")  # a name that is none would leave a socket behind
         self.app = app
         self.tls = tls
         self.limits = limits
@@ -84,6 +85,7 @@ class Server:
         self.host, self.port = self._listener.getsockname()[:2]
         self._wake, self._woken = socket.socketpair()
         self._connections: set[_Connection] = set()
+        self._refused = 0
         self._changed = threading.Condition()
         self.is_stopping = False
         self._thread = threading.Thread(target=self._accept, name="emulator-accept", daemon=True)
@@ -137,6 +139,7 @@ class Server:
         """Forget a connection that is closed."""
         with self._changed:
             self._connections.discard(connection)
+            self._refused -= connection.is_refused
             self._changed.notify_all()
 
     def _accept(self) -> None:
@@ -158,12 +161,13 @@ class Server:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.settimeout(None)  # whatever the process's default is
         with self._changed:
-            beyond = len(self._connections) - self.limits.connections
-            if beyond >= REFUSED_CONNECTIONS:
+            is_refused = len(self._connections) - self._refused >= self.limits.connections
+            if is_refused and self._refused >= REFUSED_CONNECTIONS:
                 client.close()
                 return
-            connection = _Connection(self, client, is_refused=beyond >= 0)
+            connection = _Connection(self, client, is_refused=is_refused)
             self._connections.add(connection)
+            self._refused += is_refused
         try:
             threading.Thread(target=connection.run, name="emulator-connection", daemon=True).start()
         except RuntimeError:
@@ -189,7 +193,7 @@ class _Connection:
         self.link = Link()
         self._server = server
         self._client = client
-        self._is_refused = is_refused
+        self.is_refused = is_refused
         self._max_head = server.limits.head
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=self._max_head)
         self._deadline = time.monotonic() + LINGER_SECONDS if is_refused else None
@@ -207,7 +211,7 @@ class _Connection:
 
     def _encrypt(self, tls: ssl.SSLContext) -> None:
         """Speak TLS from now on. Here and not where connections are accepted, a silent client holds up nobody."""
-        self._limit(REQUEST_SECONDS)
+        self._limit(LINGER_SECONDS if self.is_refused else REQUEST_SECONDS)
         self._client = tls.wrap_socket(self._client, server_side=True, do_handshake_on_connect=False)
         try:
             self._client.do_handshake()
@@ -254,7 +258,7 @@ class _Connection:
             begun = time.perf_counter()
             method, target = request.method.decode(), request.target.decode()
             self._check_head(request)
-            if self._is_refused:
+            if self.is_refused:
                 raise h11.RemoteProtocolError("too many connections", error_status_hint=503)
             headers = [(name.decode(), value.decode("latin-1")) for name, value in request.headers]
             body, length = self._read_body(request.http_version, target, dict(headers))
@@ -285,7 +289,9 @@ class _Connection:
             if self._deadline is None and self._http.trailing_data[0]:  # of a request sent behind the last one
                 self._deadline = time.monotonic() + REQUEST_SECONDS
             if self._http.they_are_waiting_for_100_continue:
-                self._client.sendall(self._http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+                self._client.sendall(
+                    self._http.send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")) or b""
+                )
             received = self._receive()
             self._deadline = self._deadline or time.monotonic() + REQUEST_SECONDS
             self._http.receive_data(received)
@@ -330,7 +336,7 @@ class _Connection:
             raise h11.RemoteProtocolError("request line and headers are too long", error_status_hint=status)
 
     def _refusal(self, error: h11.RemoteProtocolError) -> Answer:
-        if self._is_refused:
+        if self.is_refused:
             most = self._server.limits.connections
             return _refused(ServiceUnavailableException(f"The limit of connections is reached: {most}."))
         status = error.error_status_hint if error.error_status_hint in (414, 431, 505) else 400
@@ -384,5 +390,7 @@ class _Connection:
         self._end_tls()
         socket.socket.shutdown(self._client, socket.SHUT_WR)
         self._deadline = time.monotonic() + LINGER_SECONDS
-        while time.monotonic() < self._deadline and self._receive():
-            pass
+        while time.monotonic() < self._deadline:
+            self._limit(max(self._deadline - time.monotonic(), 0.001))
+            if not socket.socket.recv(self._client, 64 * 1024):  # that of TLS ends where TLS does
+                break

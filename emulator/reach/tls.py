@@ -22,12 +22,12 @@ def self_signed(hosts: Iterable[str] = ()) -> tuple[ssl.SSLContext, bytes]:
     """
     import trustme
 
-    names = {"localhost", *(host for host in hosts if not _is_address(host))}
-    addresses = {"127.0.0.1", "::1", *filter(_is_address, hosts)}
+    hosts = {"localhost", "127.0.0.1", "::1", *hosts}
+    names = {host for host in hosts if not _is_address(host)}
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     prefixed = (f"runtime-{name}" for name in names)
-    authority.issue_cert(*sorted(addresses), *sorted({*names, *prefixed})).configure_cert(context)
+    authority.issue_cert(*sorted({*hosts, *prefixed})).configure_cert(context)
     return context, authority.cert_pem.bytes()
 
 

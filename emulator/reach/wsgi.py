@@ -25,7 +25,7 @@ class Answer(NamedTuple):
 def split(target: str) -> tuple[str, str]:
     """Return a request target's path, decoded as WSGI wants it, and its query; also of one in absolute form."""
     path, _, query = origin_form(target).partition("?")
-    return unquote_to_bytes(path).decode("latin-1"), query
+    return "/" + unquote_to_bytes(path).decode("latin-1").lstrip("/"), query
 
 
 def environ(

@@ -22,14 +22,14 @@ Part = Literal["changes", "faults", "calls", "clock"]
 class Account:
     """One AWS account: it begins with the seed, and has its own changes, rules, calls and clock."""
 
-    def __init__(self, id: str, seed: seeds.Seed, limits: Limits, accounts: dict[str, Account]) -> None:
+    def __init__(self, id: str, seed: seeds.Seed, limits: Limits, leave: Callable[[Account], None]) -> None:
         self.id = id
         self.limits = limits
         self.clock = Clock()
         self.store = Store(seed.baseline, self.clock.now, limits)
         self.faults = Faults(self.clock, seed.faults, limits)
         self.calls = Calls(self.clock, limits.calls)
-        self._accounts = accounts
+        self._leave = leave
         self._lock = threading.Lock()
 
     def reset(self, only: Collection[Part] | None = None) -> None:
@@ -63,8 +63,7 @@ class Account:
 
     def forget(self) -> None:
         """Leave the emulator; who is this account next begins with the seed of the start."""
-        if self._accounts.get(self.id) is self:
-            del self._accounts[self.id]
+        self._leave(self)
         self.faults.clear()
 
     def seed(self) -> bytes:

@@ -19,6 +19,9 @@ SUCCESS = "Success"
 MAX_ATTEMPTS = 100
 """Of a call, the last so many are kept."""
 
+MAX_TEXT = 1000
+"""Of what a client sent, so many characters are kept."""
+
 
 class Attempt(Struct, rename="camel", kw_only=True, repr_omit_defaults=True):
     """One request; ``number`` is the SDK's own count, from 1. ``time`` is in epoch seconds by the account's clock.
@@ -66,7 +69,8 @@ class Call(Struct, rename="camel", kw_only=True, repr_omit_defaults=True):
         """Say what the call turned out to ask for."""
         self.operation, self.page = operation, page
         for name in ("datastore_id", "image_set_id", "max_results"):
-            setattr(self, name, getattr(input, name, None))
+            value = getattr(input, name, None)
+            setattr(self, name, value[:MAX_TEXT] if isinstance(value, str) else value)
 
     def __str__(self) -> str:
         asked = f"{self.operation} {self.datastore_id}/{self.image_set_id}" if self.operation else self.path
@@ -142,9 +146,10 @@ class Calls(Journal):
 
         ``skipped_pause`` is what the client left out of its pause, in seconds.
         """
-        invocation_id = headers.get("amz-sdk-invocation-id")
+        method, path = method[:MAX_TEXT], path[:MAX_TEXT]
+        invocation_id = headers.get("amz-sdk-invocation-id", "")[:MAX_TEXT] or None
         counted = re.search(r"attempt=([0-9]{1,9})", headers.get("amz-sdk-request", ""))
-        mode = re.search(r"cfg/retry-mode#(\w+)", headers.get("User-Agent", ""))
+        mode = re.search(r"cfg/retry-mode#(\w{1,100})", headers.get("User-Agent", ""))
         with self._lock:
             key = (invocation_id, method, path) if invocation_id else object()
             call = self._calls.get(key)

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from ..limits import Limits
 from ..service.operations import OPERATIONS
+from ..service.shapes import is_text
 from .calls import Call
 from .clock import Clock
 from .documents import explain
@@ -44,7 +45,7 @@ def _checked(given: Rule | Mapping[str, Any], path: str) -> Rule:
         raise RuleError("a rule has an effect, or a delay", path)
     if rule.seconds is not None and rule.connection != "stall":
         raise RuleError("seconds belong to a stall", f"{path}.seconds")
-    if rule.error is not None and rule.error.message is not None and not _is_text(rule.error.message):
+    if rule.error is not None and rule.error.message is not None and not is_text(rule.error.message):
         raise RuleError("a message is Unicode text", f"{path}.error.message")
     operations = [each for each in OPERATIONS if rule.match.operation in (None, each.name)]
     if not operations:
@@ -54,10 +55,6 @@ def _checked(given: Rule | Mapping[str, Any], path: str) -> Rule:
         if rule.error.code not in modelled:
             raise RuleError(f"{rule.error.code} is not one of the operation's, so it needs a status", f"{path}.error")
     return rule
-
-
-def _is_text(value: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 class RuleStatus(Rule, frozen=True, kw_only=True):

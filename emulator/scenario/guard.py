@@ -43,7 +43,8 @@ class Guard(NamedTuple):
 def is_loopback(host: str) -> bool:
     """Whether a name or an address is this machine's own."""
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
     except ValueError:
         return host.rstrip(".") == "localhost"
 

@@ -16,6 +16,7 @@ ConnectionEffect = Literal["reset", "close", "cut", "stall"]
 
 Seconds = Annotated[float, Meta(ge=0, le=86400)]
 Count = Annotated[int, Meta(ge=1)]
+Several = Annotated[list[Count], Meta(max_length=1000)]
 
 
 class _Part(
@@ -30,8 +31,8 @@ class Match(_Part, frozen=True, kw_only=True):
     operation: str | None = None
     datastore_id: DatastoreId | None = None
     image_set_id: ImageSetId | None = None
-    page: Count | list[Count] | None = None
-    attempt: Count | list[Count] | None = None
+    page: Count | Several | None = None
+    attempt: Count | Several | None = None
 
 
 class Delay(_Part, frozen=True):
@@ -48,7 +49,7 @@ class ErrorEffect(_Part, frozen=True, kw_only=True):
     """
 
     code: Annotated[str, matching("[!-~]{1,256}")]
-    message: str | None = None
+    message: Annotated[str, Meta(max_length=8192)] | None = None
     status: Annotated[int, Meta(ge=400, le=599)] | None = None
     retry_after: Seconds | None = None
 

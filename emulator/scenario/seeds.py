@@ -149,10 +149,11 @@ def build(named: Iterable[tuple[str, SeedDocument]]) -> Seed:
 
 
 def size(document: SeedDocument) -> int:
-    """Count the versions of a document, also those that are yet to be generated."""
+    """Count the data stores and the versions of a document, also those that are yet to be generated."""
     image_sets = [image_set for datastore in document.datastores for image_set in datastore.image_sets]
     generated = sum(image_set.generate.versions for image_set in image_sets if image_set.generate)
-    return generated + sum(len(image_set.versions or ()) for image_set in image_sets)
+    written = sum(len(image_set.versions or ()) for image_set in image_sets)
+    return len(document.datastores) + written + generated
 
 
 def _faults(rules: Sequence[Rule] = ()) -> Faults:

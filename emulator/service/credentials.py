@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Struct
 
 from .shapes import matching, prepare
@@ -19,8 +20,8 @@ class Credentials(Struct, frozen=True, kw_only=True, rename="pascal", forbid_unk
     """
 
     access_key_id: Annotated[str, matching(r"[\w-]{1,128}")]
-    secret_access_key: Annotated[str, Meta(min_length=1)]
-    session_token: Annotated[str, Meta(min_length=1)] | None = None
+    secret_access_key: Annotated[str, matching("[ -~]{1,1024}")]
+    session_token: Annotated[str, matching("[!-~]{1,16384}")] | None = None
     expiration: Annotated[datetime, Meta(tz=True)] | None = None
     version: int = 1
 
@@ -31,6 +32,17 @@ class Credentials(Struct, frozen=True, kw_only=True, rename="pascal", forbid_unk
 
     def __repr__(self) -> str:
         return f"Credentials({self.access_key_id})"  # which may be shown
+
+
+def checked(given: Collection[Credentials]) -> tuple[Credentials, ...]:
+    """Return credentials that keep their constraints, of each access key one. Raises ``ValueError``."""
+    try:
+        made = tuple(msgspec.convert(msgspec.to_builtins(list(given)), list[Credentials]))
+    except msgspec.ValidationError as error:
+        raise ValueError(f"credentials: {error}") from None
+    if len({each.access_key_id for each in made}) < len(made):
+        raise ValueError("each access key has one secret")
+    return made
 
 
 def choose(credentials: Iterable[Credentials], id: str | None) -> Credentials | None:

@@ -83,6 +83,11 @@ class ImageSetProperties(Struct, frozen=True, kw_only=True, rename="camel", omit
         return int(self.version_id)
 
 
+def is_text(value: str) -> bool:
+    """Whether a string is Unicode text, which can be sent: half of a surrogate pair is none."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
 _parsed = functools.partial(convert, type=datetime)  # the real one, whatever freezegun puts in its place
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
@@ -24,6 +24,7 @@ from .errors import (
     IncompleteSignatureException,
     InvalidSignatureException,
     MissingAuthenticationTokenException,
+    ServiceError,
     UnrecognizedClientException,
 )
 from .protocol import request_line
@@ -60,21 +61,23 @@ class Authorization(NamedTuple):
 class Verifier:
     """Holds requests to their signature, by the machine's clock. With a ``region``, no other's signature is good.
 
-    Raises ``ValueError`` for an access key that stands twice.
+    A body over ``max_body`` bytes is not read, so it has no signature that is good.
     """
 
-    def __init__(self, credentials: Collection[Credentials], region: str | None = None) -> None:
+    def __init__(self, credentials: Iterable[Credentials], region: str | None, max_body: int) -> None:
         self._credentials = {each.access_key_id: each for each in credentials}
-        if len(self._credentials) < len(credentials):
-            raise ValueError("each access key has one secret")
+        self._max_body = max_body
         self._region = region
 
-    def knows(self, access_key_id: str) -> bool:
-        """Whether there are credentials under an access key id."""
-        return access_key_id in self._credentials
+    def refusal(self, request: Request) -> ServiceError | None:
+        """Return the error that AWS's front end gives a request that is not signed as it must be, if it is one."""
+        try:
+            self._verify(request)
+        except ServiceError as error:
+            return error
+        return None
 
-    def verify(self, request: Request) -> None:
-        """Raise the error that AWS's front end gives a request that is not signed as it must be."""
+    def _verify(self, request: Request) -> None:
         headers = request.headers
         given = parse(headers)
         credentials = self._credentials.get(given.access_key_id)
@@ -87,6 +90,8 @@ class Verifier:
         signed_at = _signed_at(headers)
         self._check_scope(given.scope, signed_at)
         _check_skew(signed_at, now)
+        if (request.content_length or 0) > self._max_body:
+            raise InvalidSignatureException
         calculated = _calculate(request, given, credentials.secret_access_key, f"{signed_at:{_BASIC}}")
         if not hmac.compare_digest(calculated.encode(), given.signature.encode()):
             raise InvalidSignatureException
@@ -187,8 +192,9 @@ def _calculate(request: Request, given: Authorization, secret: str, timestamp: s
     if None in signed.values() or request.headers.get("X-Amz-Content-SHA256", digest) != digest:
         raise InvalidSignatureException
     method, path, query = request_line(request.environ)
-    # The host that counts stands in the headers.
-    rebuilt = AWSRequest(method, f"http://host{path}?{query}", headers=signed, data=body)
+    # The host that counts stands in the headers. What stands behind a # would not be signed, but is read.
+    url = f"http://host{path}?{query}".replace("#", "%23")
+    rebuilt = AWSRequest(method, url, headers=signed, data=body)
     rebuilt.context["timestamp"] = timestamp
     key = ReadOnlyCredentials(given.access_key_id, secret, None)
     signer = _Signer(key, given.scope.service, given.scope.region)

@@ -31,7 +31,7 @@ class AlreadyExists(ValueError):
 class Store:
     """One account's view. ``now`` gives epoch seconds: for times that a change leaves out, and for when it is due.
 
-    What it adds to the baseline, and what is pending, has a limit: going beyond raises ``LimitExceeded``.
+    What it adds to the baseline, and what is to come, has a limit: going beyond raises ``LimitExceeded``.
     """
 
     def __init__(self, baseline: Baseline, now: Callable[[], float], limits: Limits = Limits()) -> None:
@@ -84,7 +84,8 @@ class Store:
                 for image_set_id in image_sets:
                     if any(image_set_id in each for each in known):
                         raise AlreadyExists(f"image set {image_set_id} is in data store {datastore_id} already")
-            self._grow(sum(len(history) for image_sets in added.values() for history in image_sets.values()))
+            new = [id for id in added if id not in self._baseline and id not in self._changes]
+            self._grow(len(new) + sum(len(history) for image_sets in added.values() for history in image_sets.values()))
             for datastore_id, image_sets in added.items():
                 self._changes.setdefault(datastore_id, {}).update(image_sets)
 
@@ -144,7 +145,9 @@ class Store:
             self._settle()
             due = timestamp(self._now() + after)
             changed = change.make(self._expected(change, due), due)
-            self._grow(1 if after > 0 else change.adds)
+            if after > 0:
+                self._limits.check("pending", len(self._pending) + 1)
+            self._grow(change.adds)
             if after > 0:  # it can be made, and will be
                 heapq.heappush(self._pending, (due, next(self._scheduled), change))
                 return None
@@ -171,12 +174,11 @@ class Store:
             now = self._now()
             while self._pending and self._pending[0][0] <= now:
                 due, _, change = heapq.heappop(self._pending)
-                self._added -= 1
                 try:
                     changed = change.make(self._history(change.datastore_id, change.image_set_id), due)
-                    self._added += change.adds
                 except (LookupError, ValueError) as error:  # another change has come between
                     log.warning("a change that was due could not be made: %s", error)
+                    self._added -= change.adds
                     continue
                 self._changes.setdefault(change.datastore_id, {})[change.image_set_id] = changed
 

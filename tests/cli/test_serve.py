@@ -106,9 +106,15 @@ def test_a_signal_while_seeds_load_ends_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "seed.json")  # which nobody ever writes to
     command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--seed", str(tmp_path / "seed.json")]
     # The pipe opens when its reader does, so the seed is being read by then.
-    with subprocess.Popen(command) as process, (tmp_path / "seed.json").open("wb"):
+    with (
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process,
+        (tmp_path / "seed.json").open("wb"),
+    ):
+        process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGTERM)
         assert process.wait(HANG_SECONDS) == 1
+        assert process.stderr
+        assert process.stderr.read() == ""
 
 
 def test_a_log_that_nobody_reads_holds_up_neither_requests_nor_the_end() -> None:
@@ -206,6 +212,11 @@ def test_rules_from_a_folder(tmp_path: Path) -> None:
         (("--require-signature", "--credentials", "nowhere.json"), "nowhere.json: No such file"),
         (("--region", "us-east-1"), "only checked where a signature is"),
         (("--require-signature", "--credential", "a:b", "--region", "US"), "'US' is no region, such as us-east-1"),
+        (("--tls-cert", "", "--tls-key", ""), "TLS: , : No such file"),
+        (("--tls-self-signed", ""), "TLS: : Is a directory"),
+        (("--host", "\udcff"), "--host"),
+        (("--require-signature", "--credential", "a:é"), "a credential is ACCESS_KEY:SECRET"),
+        (("--control-token", "\udcff"), "control_token is a text that is not empty"),
         (("--control-host", "*"), "* is not the name or the address of a host"),
         (("--tls-cert", str(DEMO), "--tls-key", str(DEMO)), "are no certificate and its key in PEM"),
         (("--require-signature", "--credential", "a:b", "--credential", "a:c"), "each access key has one secret"),

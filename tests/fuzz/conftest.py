@@ -11,5 +11,5 @@ HEALTH = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_t
 settings.register_profile(
     "same", max_examples=200, derandomize=True, database=None, deadline=None, suppress_health_check=HEALTH
 )
-settings.register_profile("long", max_examples=20_000, database=None, deadline=None, suppress_health_check=HEALTH)
+settings.register_profile("long", max_examples=2_000, database=None, deadline=None, suppress_health_check=HEALTH)
 settings.load_profile(os.environ.get("FUZZ", "same"))

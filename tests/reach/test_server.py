@@ -128,7 +128,9 @@ def test_health(server: Server, target: str, host: str) -> None:
     assert (reply.status, reply.json) == (200, {"status": "ready"})
 
 
-@pytest.mark.parametrize("target", ["/_emulator/seed", "http://x/_emulator/seed", "/%5Femulator/seed"])
+@pytest.mark.parametrize(
+    "target", ["/_emulator/seed", "http://x/_emulator/seed", "/%5Femulator/seed", "//_emulator/seed"]
+)
 def test_a_seed_may_be_larger_than_a_request_of_the_service(server: Server, target: str) -> None:
     body = b'{"datastores": []' + b" " * 2_000_000 + b"}"
     assert exchange(server, request("PUT", target, JSON, body=body)).status == 204

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from emulator import Emulator, Fault, Remote
+from emulator import ControlError, Emulator, Fault, Limits, Remote
 from emulator.reach import server as server_module
 from emulator.reach import tls
 from emulator.reach.server import Server
@@ -141,6 +141,16 @@ def test_a_large_answer_that_is_read_late(server: Server, authority: bytes) -> N
         for _ in range(200):
             client.send(request("POST", path(MANY)))
         assert {client.receive().status for _ in range(200)} == {200}
+
+
+def test_a_refusal_reaches_who_still_sends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context, authority = tls.self_signed(host for host in ("10.0.0.7",))
+    (tmp_path / "ca.pem").write_bytes(authority)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    with Emulator.from_seed({}, limits=Limits(control_body=1000)).serve(tls=context) as server:
+        with pytest.raises(ControlError, match="a body has at most 1000 bytes"):
+            Remote(server.url).ask("PUT", "seed", {"x": "x" * 5_000_000})
+        Encrypted(server, authority, "10.0.0.7").__exit__()
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:

@@ -39,7 +39,17 @@ def add_rule(emulator: Emulator, content_type: str | None = "application/json", 
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST:4580", "localhost.", "127.0.0.1", "127.9.9.9:1", "[::1]", "[::1]:4580", "[::1]:"]
+    "host",
+    [
+        "localhost",
+        "LOCALHOST:4580",
+        "localhost.",
+        "127.0.0.1",
+        "127.9.9.9:1",
+        "[::1]:4580",
+        "[::1]:",
+        "[::ffff:127.0.0.1]",
+    ],
 )
 def test_loopback_is_let_in(host: str) -> None:
     assert add_rule(emulating(), Host=host) == 200
@@ -111,6 +121,7 @@ def test_a_page_of_another_site_that_sends_no_body() -> None:
         ("https://localhost:4580", []),
         ("http://localhost:3000", ["http://localhost:3000"]),
         ("https://any.test", ["*"]),
+        ("http://a.test", ["HTTP://A.test"]),
     ],
 )
 def test_origins_that_have_a_say(origin: str, allowed: list[str]) -> None:

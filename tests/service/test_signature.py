@@ -63,7 +63,12 @@ def signed(
 
 
 def ask(emulator: Emulator, headers: dict[str, str], *, target: str = path(), body: bytes = b"") -> TestResponse:
-    return emulator.app.test_client().post(target, headers=headers, data=body, environ_overrides={"RAW_URI": target})
+    return emulator.app.test_client().post(
+        target,
+        headers=headers,
+        data=body,
+        environ_overrides={"RAW_URI": target, "QUERY_STRING": target.partition("?")[2]},
+    )
 
 
 def refusal(response: TestResponse) -> tuple[int, str, str]:
@@ -175,6 +180,24 @@ def test_what_was_changed_on_the_way(emulator: Emulator, change: Callable[[dict[
 def test_a_changed_path_query_or_body(emulator: Emulator) -> None:
     for target, body in ((path(UNKNOWN), b""), (path() + "?maxResults=1", b""), (path(), b"x")):
         assert refusal(ask(emulator, signed(), target=target, body=body))[2] == MISMATCH
+
+
+@pytest.mark.parametrize("added", ["?#&maxResults=1", "?#", "#", "?maxResults=1", "?&maxResults=1", "?nextToken"])
+def test_nothing_can_be_added_to_what_was_signed(emulator: Emulator, added: str) -> None:
+    assert ask(emulator, signed(), target=path() + added).status_code in (403, 404)
+
+
+def test_what_is_not_signed_is_in_no_accounts_journal_but_the_default(emulator: Emulator) -> None:
+    forged = changed(signed(ACCOUNT), "Signature=", "Signature=0")
+    assert ask(emulator, forged).status_code == 403
+    assert (len(emulator.calls), len(emulator.account("111111111111").calls)) == (1, 0)
+    assert ask(emulator, signed(ACCOUNT)).status_code == 200
+    assert (len(emulator.calls), len(emulator.account("111111111111").calls)) == (1, 1)
+
+
+def test_a_body_over_the_limit_is_not_read_to_check_it(emulator: Emulator) -> None:
+    body = b"x" * (emulator.limits.body + 1)
+    assert ask(emulator, signed(body=body), body=body).status_code == 413
 
 
 def test_a_header_that_botocore_would_not_sign(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,6 +341,23 @@ def test_what_a_region_is_for() -> None:
     with emulator.serve() as server:
         expected = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "eu-west-1"}
         assert server.environment.items() >= expected.items()
+
+
+@pytest.mark.parametrize(
+    ("key", "secret", "token"),
+    [
+        ("a b", "s", None),
+        ("a", "", None),
+        ("a", "é", None),
+        ("a", "s\n", None),
+        ("a", "s", "a b"),
+        ("a", "\udcff", None),
+    ],
+)
+def test_what_are_no_credentials(key: str, secret: str, token: str | None) -> None:
+    given = Credentials(access_key_id=key, secret_access_key=secret, session_token=token)
+    with pytest.raises(ValueError, match="credentials: Expected"):
+        Emulator.from_seed(DEMO, credentials=[given])
 
 
 def test_no_secret_is_shown() -> None:
