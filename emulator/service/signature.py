@@ -103,7 +103,9 @@ class Verifier:
         if scope.service != SERVICE:
             mistakes.append(f"Credential should be scoped to correct service: '{SERVICE}'.")
         if scope.terminator != "aws4_request":
-            mistakes.append(f"Credential should be scoped with a valid terminator: 'aws4_request', not '{scope[3]}'.")
+            mistakes.append(
+                f"Credential should be scoped with a valid terminator: 'aws4_request', not '{scope.terminator}'."
+            )
         date = f"{signed_at:%Y%m%d}"
         if scope.date != date:
             mistakes.append(
