@@ -203,12 +203,16 @@ class Emulator:
         """
         from .reach import inprocess  # boto3 costs as much as Flask to import, and is an extra
 
-        signing = choose(self.credentials, options.get("aws_access_key_id"))
-        if signing:
-            options = inprocess.credentials(signing) | options
-        if self.region:
-            options = {"region_name": self.region} | options
+        options = self._defaults(options.get("aws_access_key_id")) | options
         return inprocess.client(self.app, backoff=backoff, **options)
+
+    def _defaults(self, id: str | None = None) -> dict[str, Any]:
+        """Return options of boto3 with which a client signs as this emulator wants it."""
+        from .reach import inprocess
+
+        key = choose(self.credentials, id)
+        region = {"region_name": self.region} if self.region else {}
+        return region | (inprocess.credentials(key) if key else {})
 
     def signing(self, account: str | None = None) -> dict[str, str]:
         """Return the variables with which SDKs sign as this emulator wants it: as an account, or as the first who may.
@@ -229,7 +233,7 @@ class Emulator:
         """
         from .reach import inprocess
 
-        with inprocess.patch(self.app, backoff=backoff):
+        with inprocess.patch(self.app, backoff=backoff, defaults=self._defaults()):
             yield self
 
     def serve(self, host: str = "127.0.0.1", port: int = 0, *, tls: SSLContext | None = None) -> Server:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import fields
 from typing import Any
@@ -124,8 +125,12 @@ def test_rules_of_a_seed_that_is_put() -> None:
 
 
 def test_a_seed_at_the_start_may_have_any_number_of_rules() -> None:
-    rules = [{"delay": {"seconds": 0}}] * 1100
-    assert len(Emulator.from_seed({"faults": rules}).faults) == 1100
+    emulator = Emulator.from_seed({"faults": [{"delay": {"seconds": 0}}] * 30}, limits=Limits(faults=10))
+    emulator.faults.add()
+    emulator.faults.add(*[Fault.delay(0)] * 10)
+    with pytest.raises(LimitExceeded):
+        emulator.faults.add(Fault.delay(0))
+    assert len(emulator.faults) == 40
 
 
 def test_versions_that_are_appended() -> None:
@@ -247,6 +252,33 @@ def test_connections(monkeypatch: pytest.MonkeyPatch) -> None:
         until(lambda: len(server._connections) == 1)
         assert exchange(server, request("POST", path())).status == 200
         kept.pop().__exit__()
+
+
+def test_a_place_that_is_given_back_is_there_for_the_next() -> None:
+    with limited(connections=1).serve() as server:
+        for _ in range(100):
+            with Client(server) as first:
+                first.send(request("POST", path()))
+                assert first.receive().status == 200
+                second = Client(server)
+                until(lambda: len(server._connections) == 2)
+            until(lambda: len(server._connections) == 1)
+            second.send(request("POST", path()))
+            assert second.receive().status == 200
+            second.__exit__()
+            until(lambda: not server._connections)
+
+
+def test_a_body_that_does_not_say_its_length() -> None:
+    """As another WSGI server hands it on."""
+    emulator = limited(control_body=30)
+    body = io.BytesIO(b"{}".ljust(31))
+    environ = {"wsgi.input_terminated": True, "CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"}
+    response = emulator.app.test_client().put(
+        "/_emulator/seed", content_type="application/json", input_stream=body, environ_overrides=environ
+    )
+    assert response.status_code == 400
+    assert response.json["error"]["message"] == "a body has at most 30 bytes"  # type: ignore[index]
 
 
 def test_who_is_refused_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:

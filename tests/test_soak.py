@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -141,7 +142,7 @@ class Lister(threading.Thread):
         """Ask for a page; of one that a rule has bent or refused, return None."""
         self.sent += 1
         try:
-            self._client.send(request("POST", target))
+            self._client.send(request("POST", target, f"amz-sdk-invocation-id: {uuid.uuid4()}"))
             reply = self._client.receive()
         except (OSError, IndexError):
             self._reconnect()

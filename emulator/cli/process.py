@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from logging.handlers import QueueHandler
@@ -16,6 +17,9 @@ from typing import NoReturn
 
 LOG_SECONDS = 1.0
 """How long the end of the log may take to be written."""
+
+ONE_SIGNAL_SECONDS = 0.2
+"""What comes so soon after a signal is the same once more: ``timeout`` sends it to a process and to its group."""
 
 FORWARDED = {
     signal.SIGINT,
@@ -50,10 +54,13 @@ def signals_blocked(signals: Collection[signal.Signals]) -> Iterator[None]:
 
 def end_at_next(signals: Collection[signal.Signals]) -> None:
     """Let the next of these signals, which are blocked, end the process with exit code 1."""
+    begun = time.monotonic()
 
     def wait() -> None:
-        signal.sigwait(signals)
-        os._exit(1)
+        while True:
+            signal.sigwait(signals)
+            if time.monotonic() - begun >= ONE_SIGNAL_SECONDS:
+                os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
 

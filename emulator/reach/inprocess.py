@@ -12,7 +12,7 @@ import io
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -42,11 +42,15 @@ Responses = list[tuple[Any, Any]]
 
 
 class Wire:
-    """Carries the requests of botocore endpoints to an application; without ``backoff`` no retry sleeps."""
+    """Carries the requests of botocore endpoints to an application; without ``backoff`` no retry sleeps.
 
-    def __init__(self, app: WSGIApplication, *, backoff: bool) -> None:
+    ``defaults`` are options of clients that are patched, for what neither they nor the environment say.
+    """
+
+    def __init__(self, app: WSGIApplication, *, backoff: bool, defaults: Mapping[str, Any] | None = None) -> None:
         self._app = app
         self._backoff = backoff
+        self.defaults = {"region_name": REGION} | CREDENTIALS | dict(defaults or {})
         self._skipped: dict[str, float] = {}
 
     def attach(self, endpoint: Endpoint) -> Endpoint:
@@ -168,12 +172,15 @@ class _Process:
 _process = _Process()
 
 
-def patch(app: WSGIApplication, *, backoff: bool = True) -> AbstractContextManager[None]:
+def patch(
+    app: WSGIApplication, *, backoff: bool = True, defaults: Mapping[str, Any] | None = None
+) -> AbstractContextManager[None]:
     """Let all requests of boto3's ``medical-imaging`` clients reach ``app``, also those of clients made before.
 
-    Clients that ``client`` made stay with their own emulator, and those of other services are not touched.
+    Clients that ``client`` made stay with their own emulator, and those of other services are not touched. ``defaults``
+    are options for what clients that are made meanwhile lack.
     """
-    return _patched(Wire(app, backoff=backoff))
+    return _patched(Wire(app, backoff=backoff, defaults=defaults))
 
 
 def guard() -> AbstractContextManager[None]:
@@ -227,25 +234,29 @@ def _with_credentials(original: Callable[..., BaseClient]) -> Callable[..., Base
     """Replace ``Session.create_client``: what a client lacks is not looked for in files, and not on the network."""
 
     def create_client(session: Any, service_name: str, *args: Any, **options: Any) -> BaseClient:
-        if service_name == SERVICE and not args and _process.wire:
+        wire = _process.wire
+        if service_name == SERVICE and not args and wire:
             config_region = getattr(options.get("config"), "region_name", None)
             if not (options.get("region_name") or config_region or session.get_config_variable("region")):
-                options["region_name"] = REGION
+                options["region_name"] = wire.defaults["region_name"]
             if not any(options.get(name) for name in CREDENTIALS):
-                options |= _credentials_of(session)
+                options |= _credentials_of(session, wire.defaults)
         return original(session, service_name, *args, **options)
 
     return create_client
 
 
-def _credentials_of(session: Any) -> dict[str, str]:
-    """Return the credentials that code or environment say, or some that mean nothing."""
+def _credentials_of(session: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the credentials that code or environment say, or those of the wire."""
     given = session._credentials
     if given and not isinstance(given, RefreshableCredentials):  # which would be refreshed over the network
-        return {"aws_access_key_id": given.access_key, "aws_secret_access_key": given.secret_key}
+        return dict(zip(_OPTIONS, (given.access_key, given.secret_key, given.token), strict=True))
     if not os.environ.get("AWS_ACCESS_KEY_ID"):
-        return CREDENTIALS
-    return {name: os.environ.get(name.upper()) or value for name, value in CREDENTIALS.items()}
+        return {name: defaults.get(name) for name in _OPTIONS}
+    return {name: os.environ.get(name.upper()) or CREDENTIALS.get(name) for name in _OPTIONS}
+
+
+_OPTIONS = (*CREDENTIALS, "aws_session_token")
 
 
 def _unsigned_at_worst(original: Callable[..., None]) -> Callable[..., None]:

@@ -186,14 +186,16 @@ def healthimaging_server(
     remote = Remote(_healthimaging_endpoint, next(_healthimaging_accounts), control_token=token)
     seed = healthimaging_seed if options.seed is None else options.seed
     is_elsewhere = request.config.getoption("--healthimaging-endpoint")
-    if seed != ([] if is_elsewhere else request.config.getini("healthimaging_seed")):
-        remote.put(_load(request.config, seed))
-    _set(monkeypatch, remote)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which keeps the credentials of the test before
-    with guard(), _watched(request.node, remote.faults, lambda: [remote]):
-        remote.faults.add(*options.faults)
-        yield remote
-    remote.forget()
+    try:
+        if seed != ([] if is_elsewhere else request.config.getini("healthimaging_seed")):
+            remote.put(_load(request.config, seed))
+        _set(monkeypatch, remote)
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which keeps the credentials of the test before
+        with guard(), _watched(request.node, remote.faults, lambda: [remote]):
+            remote.faults.add(*options.faults)
+            yield remote
+    finally:
+        remote.forget()
 
 
 def _set(monkeypatch: pytest.MonkeyPatch, remote: Remote) -> None:

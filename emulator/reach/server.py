@@ -135,6 +135,14 @@ class Server:
             connection.is_answering = not self.is_stopping
             return connection.is_answering
 
+    def admit(self, connection: _Connection) -> bool:
+        """Give a place to a connection that had none, if there is one by now."""
+        with self._changed:
+            if len(self._connections) - self._refused < self.limits.connections:
+                connection.is_refused = False
+                self._refused -= 1
+            return not connection.is_refused
+
     def end(self, connection: _Connection) -> None:
         """Forget a connection that is closed."""
         with self._changed:
@@ -258,7 +266,7 @@ class _Connection:
             begun = time.perf_counter()
             method, target = request.method.decode(), request.target.decode()
             self._check_head(request)
-            if self.is_refused:
+            if self.is_refused and not self._server.admit(self):
                 raise h11.RemoteProtocolError("too many connections", error_status_hint=503)
             headers = [(name.decode(), value.decode("latin-1")) for name, value in request.headers]
             body, length = self._read_body(request.http_version, target, dict(headers))

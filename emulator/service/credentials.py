@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated
 
@@ -45,9 +45,10 @@ def checked(given: Collection[Credentials]) -> tuple[Credentials, ...]:
     return made
 
 
-def choose(credentials: Iterable[Credentials], id: str | None) -> Credentials | None:
+def choose(credentials: Collection[Credentials], id: str | None) -> Credentials | None:
     """Return those of an access key or of an account; where none is asked for, the first."""
-    return next((each for each in credentials if id in (None, each.access_key_id, each.account)), None)
+    exact = (each for each in credentials if id in (None, each.access_key_id))
+    return next(exact, next((each for each in credentials if id == each.account), None))
 
 
 prepare(list[Credentials])

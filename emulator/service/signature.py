@@ -61,7 +61,7 @@ class Authorization(NamedTuple):
 class Verifier:
     """Holds requests to their signature, by the machine's clock. With a ``region``, no other's signature is good.
 
-    A body over ``max_body`` bytes is not read, so it has no signature that is good.
+    Of a body no more than ``max_body`` bytes and one are read, so a longer one has no signature that is good.
     """
 
     def __init__(self, credentials: Iterable[Credentials], region: str | None, max_body: int) -> None:
@@ -92,6 +92,7 @@ class Verifier:
         _check_skew(signed_at, now)
         if (request.content_length or 0) > self._max_body:
             raise InvalidSignatureException
+        request.max_content_length = self._max_body + 1  # where Werkzeug cuts it, in silence
         calculated = _calculate(request, given, credentials.secret_access_key, f"{signed_at:{_BASIC}}")
         if not hmac.compare_digest(calculated.encode(), given.signature.encode()):
             raise InvalidSignatureException
@@ -159,7 +160,8 @@ def _signed_at(headers: Headers) -> datetime:
         if re.fullmatch("[0-9]{8}T[0-9]{6}Z", text):
             return datetime.strptime(text, _BASIC).replace(tzinfo=timezone.utc)
         if "X-Amz-Date" not in headers:
-            return parsedate_to_datetime(text).astimezone(timezone.utc)
+            date = parsedate_to_datetime(text)
+            return (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
     except (ValueError, TypeError, OverflowError):
         pass
     raise IncompleteSignatureException(f"Date must be in ISO-8601 'basic format'. Got '{text}'.")

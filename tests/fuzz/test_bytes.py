@@ -131,6 +131,7 @@ def test_the_corpus_byte_by_byte_and_cut_anywhere(served: Server, data: bytes) -
 
 def test_nothing_is_left_of_them(served: Server) -> None:
     """The test before this one, once more in short: then threads, connections and descriptors are as they were."""
+    until(lambda: not served._connections)
     descriptors = Path("/proc/self/fd")
     before = len(os.listdir(descriptors)) if descriptors.exists() else 0
     for data in CORPUS:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from emulator import Emulator
+from emulator import Emulator, Limits
 from emulator.reach.server import Server
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, ONE, SAMPLE
@@ -439,3 +439,16 @@ print(*sorted(set(sys.modules) - before))
         "hashlib",
         "base64",
     }
+
+
+def test_an_account_is_given_back_also_where_setting_up_fails(run: Run) -> None:
+    with Emulator.from_seed(DEMO, limits=Limits(accounts=2)).serve() as server:
+        tests = """
+@pytest.mark.healthimaging(faults=[{"delay": {"seconds": -1}}])
+def test_bad(healthimaging_server): pass
+
+@pytest.mark.parametrize("number", range(3))
+def test_good(healthimaging_server, number): assert listed()
+"""
+        result = run(tests, "--healthimaging-endpoint", server.url)
+        result.assert_outcomes(passed=3, errors=1)

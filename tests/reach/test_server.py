@@ -12,12 +12,12 @@ from typing import Any
 import boto3
 import pytest
 
-from emulator import Emulator
+from emulator import Emulator, Remote
 from emulator.reach import environment
 from emulator.reach import server as server_module
 from emulator.reach.server import Server
 from tests.demo import DATASTORE, MANY, path
-from tests.raw import HANG_SECONDS, JSON, Client, exchange, request
+from tests.raw import HANG_SECONDS, JSON, Client, exchange, request, until
 
 
 def boto3_client(server: Server, **options: Any) -> Any:
@@ -163,6 +163,32 @@ def test_a_request_that_takes_too_long_is_dropped(server: Server, monkeypatch: p
         assert silent.receive().status == 404
 
 
+def test_a_request_that_trickles_in_has_no_more_time(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "REQUEST_SECONDS", 0.05)
+    with Client(server) as client:
+        client.send(request("POST", path()).replace(b"Length: 0", b"Length: 1000000"))
+        until(lambda: not sent(client, b"a"))
+        assert client.is_closed()  # without an answer
+
+
+def sent(client: Client, data: bytes) -> bool:
+    try:
+        client.send(data)
+    except OSError:
+        return False
+    return True
+
+
+def test_an_answer_that_is_not_read_is_dropped(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "SEND_SECONDS", 0.05)
+    long = {"imageSetId": MANY, "generate": {"versions": 100_000}}
+    Remote(server.url).ask("PUT", "seed", {"datastores": [{"datastoreId": DATASTORE, "imageSets": [long]}]})
+    with Client(server) as client:
+        client.send(request("GET", "/_emulator/seed"))
+        assert client.socket.recv(1)
+        until(lambda: not server._connections)
+
+
 @pytest.mark.parametrize("sent", [b"", b"a"])
 def test_a_body_that_takes_too_long_is_dropped(server: Server, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
     monkeypatch.setattr(server_module, "REQUEST_SECONDS", 0.05)
@@ -292,7 +318,7 @@ def test_stopping_waits_for_an_answer_no_longer_than_it_says(monkeypatch: pytest
 def test_stopping_where_a_forked_process_has_the_sockets_too() -> None:
     program = r"""
 import os, signal, socket
-from emulator import Emulator
+from emulator import Emulator, Remote
 server = Emulator.from_seed().serve()
 client = socket.create_connection((server.host, server.port))
 client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -16,7 +16,7 @@ from emulator.reach import server as server_module
 from emulator.reach import tls
 from emulator.reach.server import Server
 from tests.demo import MANY, path
-from tests.raw import HANG_SECONDS, Client, request
+from tests.raw import HANG_SECONDS, Client, request, until
 
 
 class Encrypted(Client):
@@ -134,6 +134,17 @@ def test_a_handshake_has_the_time_of_a_request(server: Server, monkeypatch: pyte
         half.send(b"\x16\x03\x01")
         assert silent.is_closed()
         assert half.is_closed()
+
+
+def test_who_is_refused_has_no_longer_for_a_handshake(
+    emulator: Emulator, made: tuple[ssl.SSLContext, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "LINGER_SECONDS", 0.05)
+    monkeypatch.setattr(server_module, "REQUEST_SECONDS", 3600)
+    with Server(emulator.app, tls=made[0], limits=Limits(connections=1)) as server, Client(server):
+        until(lambda: len(server._connections) == 1)
+        with Client(server) as refused:
+            assert refused.is_closed()
 
 
 def test_a_large_answer_that_is_read_late(server: Server, authority: bytes) -> None:

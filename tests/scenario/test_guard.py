@@ -99,7 +99,14 @@ def test_any_host_for_the_service_and_for_health() -> None:
     assert client.get("/_emulator/openapi.json", headers=headers).status_code == 403
 
 
-@pytest.mark.parametrize("origin", ["https://evil.test", "null", "http://localhost:3000", "http://127.0.0.1", ""])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("https://evil.test", "null", "http://localhost:3000", "http://127.0.0.1", ""),
+        *("http://127.0.0.1:45801", "http://127.0.0.1:4580.evil.test", "http://127.0.0.1:4580@evil.test"),
+        *("xhttp://127.0.0.1:4580", "http://127.0.0.1:4580 http://evil.test", "ftp://127.0.0.1:4580"),
+    ],
+)
 def test_a_page_of_another_site(origin: str) -> None:
     assert add_rule(emulating(), Host="127.0.0.1:4580", Origin=origin) == 403
 

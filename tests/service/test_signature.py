@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Any
 
+import boto3
 import botocore.auth
 import pytest
 from botocore.auth import SigV4Auth
@@ -17,6 +18,7 @@ from freezegun import freeze_time
 from werkzeug.test import TestResponse
 
 from emulator import Credentials, Emulator
+from emulator.service.credentials import choose
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, SAMPLE, UNKNOWN, path
 
@@ -263,6 +265,17 @@ def test_a_date_instead_of_amazons(emulator: Emulator) -> None:
     assert refusal(ask(emulator, headers | {"Date": "yesterday"}))[1] == "IncompleteSignatureException"
 
 
+def test_a_date_without_a_zone_is_in_utc(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    headers = signed(Date=format_datetime(NOW))
+    assert headers["Date"].endswith(" -0000")  # as botocore writes it
+    response = ask(emulator, headers)
+    monkeypatch.undo()
+    time.tzset()
+    assert response.status_code == 200
+
+
 WHOLE = "Credential=AKIDEXAMPLE/20260301/us-east-1/medical-imaging/aws4_request, SignedHeaders=host, Signature=00"
 
 
@@ -332,6 +345,28 @@ def test_a_client_in_process_signs_with_the_first(emulator: Emulator) -> None:
         assert len(client.list_image_set_versions(**ids)["imageSetPropertiesList"]) == 4
     with pytest.raises(Exception, match="UnrecognizedClientException"):
         emulator.client(aws_access_key_id="AKIDSTRANGER").list_image_set_versions(**ids)
+
+
+@pytest.mark.parametrize("given", [{}, {"aws_session_token": "token=="}])
+def test_patched_clients_sign_too(monkeypatch: pytest.MonkeyPatch, given: dict[str, str]) -> None:
+    emulator = Emulator.from_seed(DEMO, credentials=[SESSION], region="eu-west-1")
+    ids = {"datastoreId": DATASTORE, "imageSetId": SAMPLE}
+    key = {"aws_access_key_id": SESSION.access_key_id, "aws_secret_access_key": SESSION.secret_access_key}
+    options: dict[str, Any] = key | given | {"region_name": "eu-west-1"} if given else {}
+    with emulator.patch():
+        client = boto3.Session(**options).client("medical-imaging")
+        assert client.list_image_set_versions(**ids)["imageSetPropertiesList"]
+        for name, value in emulator.signing().items():
+            monkeypatch.setenv(name, value)
+        assert boto3.Session().client("medical-imaging").list_image_set_versions(**ids)["imageSetPropertiesList"]
+
+
+def test_the_credentials_of_an_account() -> None:
+    zeros = Credentials(access_key_id="000000000000", secret_access_key="zeros")
+    assert choose([PLAIN, zeros], "000000000000") == zeros
+    assert choose([ACCOUNT, PLAIN], "000000000000") == PLAIN
+    assert choose([PLAIN, zeros], None) == PLAIN
+    assert choose([PLAIN, zeros], "222222222222") is None
 
 
 def test_what_a_region_is_for() -> None:
