@@ -140,9 +140,13 @@ class InProcess(RuleBasedStateMachine):
         self.views[account].faults.remove(id)
         del self.models[account].rules[id]
 
-    @rule(account=accounts)
-    def reset(self, account: str) -> None:
-        self.views[account].reset()
+    @rule(account=accounts, forgets=st.booleans())
+    def begin_again(self, account: str, forgets: bool) -> None:
+        if forgets:
+            self.views[account].forget()
+            self.views[account] = self.view(account)
+        else:
+            self.views[account].reset()
         self.views[account].clock.freeze(START)
         self.models[account] = Model(self.seed)
 
