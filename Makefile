@@ -55,20 +55,12 @@ $(VENV)/.serve: pyproject.toml constraints.txt | $(VENV)
 	$(INSTALL) .
 	touch $@
 
-$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)
-	$(INSTALL) '.[test]'
-	touch $@
-
-$(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)
-	$(INSTALL) '.[bench]'
-	touch $@
-
-$(VENV)/.audit: pyproject.toml constraints.txt | $(VENV)
-	$(INSTALL) '.[audit]'
-	touch $@
-
 $(VENV)/.lint: pyproject.toml constraints.txt | $(VENV)
 	$(INSTALL) '.[test,lint]'
+	touch $@
+
+$(VENV)/.%: pyproject.toml constraints.txt | $(VENV)
+	$(INSTALL) '.[$*]'
 	touch $@
 
 $(VENV):

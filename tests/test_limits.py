@@ -254,7 +254,8 @@ def test_connections(monkeypatch: pytest.MonkeyPatch) -> None:
         kept.pop().__exit__()
 
 
-def test_a_place_that_is_given_back_is_there_for_the_next() -> None:
+def test_a_place_that_is_given_back_is_there_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "LINGER_SECONDS", 30.0)
     with limited(connections=1).serve() as server:
         for _ in range(100):
             with Client(server) as first:

@@ -125,8 +125,7 @@ class _Raw(io.BytesIO):
 
 def credentials(given: Credentials) -> dict[str, str | None]:
     """Return credentials as boto3's options."""
-    key, secret, token = given.access_key_id, given.secret_access_key, given.session_token
-    return {"aws_access_key_id": key, "aws_secret_access_key": secret, "aws_session_token": token}
+    return dict(zip(_OPTIONS, (given.access_key_id, given.secret_access_key, given.session_token), strict=True))
 
 
 def client(app: WSGIApplication, *, backoff: bool = True, **options: Any) -> BaseClient:

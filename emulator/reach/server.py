@@ -188,7 +188,7 @@ def _date(second: int) -> str:
     return formatdate(second, usegmt=True)
 
 
-def _refused(error: ServiceError) -> Answer:
+def _error_answer(error: ServiceError) -> Answer:
     response = protocol.serialize_error(error)
     return Answer(response.status_code, list(response.headers), response.get_data())
 
@@ -266,8 +266,8 @@ class _Connection:
             begun = time.perf_counter()
             method, target = request.method.decode(), request.target.decode()
             self._check_head(request)
-            if self.is_refused and not self._server.admit(self):
-                raise h11.RemoteProtocolError("too many connections", error_status_hint=503)
+            if self.is_refused:
+                self._ask_for_a_place()
             headers = [(name.decode(), value.decode("latin-1")) for name, value in request.headers]
             body, length = self._read_body(request.http_version, target, dict(headers))
         except h11.RemoteProtocolError as error:
@@ -291,6 +291,11 @@ class _Connection:
         if self._http.their_state in (h11.SEND_BODY, h11.ERROR):
             self._linger()
         return False
+
+    def _ask_for_a_place(self) -> None:
+        if not self._server.admit(self):
+            raise h11.RemoteProtocolError("too many connections")
+        self._deadline = time.monotonic() + REQUEST_SECONDS  # as for others
 
     def _next_event(self) -> Any:
         while (event := self._http.next_event()) is h11.NEED_DATA:
@@ -346,13 +351,13 @@ class _Connection:
     def _refusal(self, error: h11.RemoteProtocolError) -> Answer:
         if self.is_refused:
             most = self._server.limits.connections
-            return _refused(ServiceUnavailableException(f"The limit of connections is reached: {most}."))
+            return _error_answer(ServiceUnavailableException(f"The limit of connections is reached: {most}."))
         status = error.error_status_hint if error.error_status_hint in (414, 431, 505) else 400
         unread = self._http.trailing_data[0]
         if status == 431 and unread and b"\n" not in unread:
             status = 414
         reason = str(error).partition(": bytearray")[0]
-        return _refused(BadRequestException(f"Bad request: {reason}.", status=status))
+        return _error_answer(BadRequestException(f"Bad request: {reason}.", status=status))
 
     def _send(self, answer: Answer, *, is_head: bool) -> None:
         """Write head and body at once: in two writes, Nagle's algorithm and delayed ACKs cost 40 ms.
