@@ -11,7 +11,7 @@ serve: $(VENV)/.serve
 	$(BIN)/healthimaging-emulator serve
 
 test: $(VENV)/.test
-	$(BIN)/pytest --cov
+	$(BIN)/pytest --cov -n 2
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flask import Flask, Response
 
-from emulator.reach.server import Server
+from healthimaging_emulator.server.listener import Server
 
 app = Flask(__name__)
 PAGE = Path(sys.argv[1]).read_bytes()

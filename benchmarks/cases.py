@@ -19,10 +19,11 @@ import boto3
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from emulator import Emulator, Fault
-from emulator.reach.wsgi import call, environ
-from emulator.scenario import generate, seeds
-from emulator.scenario.link import Link
+from healthimaging_emulator import Emulator, Fault
+from healthimaging_emulator.messages import Link
+from healthimaging_emulator.seeds import generate
+from healthimaging_emulator.seeds import loader as seeds
+from healthimaging_emulator.server.gateway import call, environ
 
 from . import peers
 from .measure import Row, Seconds, interleaved, judged, ratio, timed
@@ -285,7 +286,7 @@ def server_side(emulator: Emulator, query: str) -> Callable[[], object]:
 
 def token_for(emulator: Emulator, below: int) -> str:
     """Return the token behind a version, as the service would have given it."""
-    from emulator.service.pagination import Listing, Position
+    from healthimaging_emulator.aws.pagination import Listing, Position
 
     scope = "/".join(("000000000000", "ListImageSetVersions", peers.DATASTORE, IMAGE_SET))
     listing = Listing(emulator.tokens, scope=scope, token=None, now=0.0, page_size=50)
@@ -338,8 +339,8 @@ def throughput_by_connections() -> dict[int, float]:
 LOADING = """
 import gc, json, sys, time
 import msgspec
-from emulator.scenario import seeds
-from emulator.scenario.seeds import SeedDocument
+from healthimaging_emulator.seeds import loader as seeds
+from healthimaging_emulator.seeds.loader import SeedDocument
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
@@ -408,7 +409,7 @@ def plugin() -> Iterator[Row]:
     program = """
 import time, pytest
 begun = time.perf_counter()
-import emulator.reach.pytest_plugin
+import healthimaging_emulator.pytest_plugin
 print(time.perf_counter() - begun)"""
     taken = [1000 * float(subprocess.check_output([sys.executable, "-c", program])) for _ in range(15)]
     yield judged(

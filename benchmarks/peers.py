@@ -19,7 +19,7 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
-from emulator import Emulator
+from healthimaging_emulator import Emulator
 
 DATASTORE, MANY = "12345678901234567890123456789012", "00000000000000000000000000000137"
 IDS = {"datastoreId": DATASTORE, "imageSetId": MANY}

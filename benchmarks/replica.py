@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from emulator import Emulator
+from healthimaging_emulator import Emulator
 
 app = Emulator.from_seed(token_key="shared by the replicas").app

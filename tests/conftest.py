@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator import Emulator
-from emulator.reach.server import Server
+from healthimaging_emulator import Emulator
+from healthimaging_emulator.server.listener import Server
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "fixtures" / "demo.json"

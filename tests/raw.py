@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from emulator.reach.server import Server
+from healthimaging_emulator.server.listener import Server
 
 HANG_SECONDS = 30.0
 JSON = "Content-Type: application/json"

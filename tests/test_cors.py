@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from emulator import Emulator
-from emulator.reach.server import Server
+from healthimaging_emulator import Emulator
+from healthimaging_emulator.server.listener import Server
 from tests.conftest import DEMO
 from tests.demo import UNKNOWN, path
 from tests.raw import exchange, request

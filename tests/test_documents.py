@@ -19,14 +19,13 @@ from typing import NamedTuple, get_args
 import click
 import pytest
 
-from emulator import Limits
-from emulator.cli.serve import serve
-from emulator.cli.settings import read_credentials
-from emulator.reach import pytest_plugin
-from emulator.reach.server import Server
-from emulator.scenario import seeds
-from emulator.scenario.control import ENDPOINTS
-from emulator.scenario.rules import BodyEffect, ConnectionEffect, PageEffect
+from healthimaging_emulator import Limits, pytest_plugin
+from healthimaging_emulator.cli.serve import serve
+from healthimaging_emulator.cli.settings import read_credentials
+from healthimaging_emulator.control.endpoints import ENDPOINTS
+from healthimaging_emulator.faults.fault import BodyEffect, ConnectionEffect, PageEffect
+from healthimaging_emulator.seeds import loader as seeds
+from healthimaging_emulator.server.listener import Server
 
 from .clients.conftest import bash, installed, program
 from .conftest import ROOT

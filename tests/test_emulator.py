@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from freezegun import freeze_time
 
-import emulator as emulator_package
-from emulator import Emulator, Fault
-from emulator.service.errors import ResourceNotFoundException
+import healthimaging_emulator as emulator_package
+from healthimaging_emulator import Emulator, Fault
+from healthimaging_emulator.aws.errors import ResourceNotFoundException
 
 from .conftest import DEMO
 from .demo import DATASTORE, ONE, SAMPLE, UNKNOWN
@@ -149,7 +149,7 @@ def test_every_public_name_is_there_and_no_other() -> None:
 def test_threads_may_be_the_first_to_use_the_public_names() -> None:
     program = """
 import threading
-import emulator
+import healthimaging_emulator as emulator
 start = threading.Barrier(4)
 def use(name):
     start.wait()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from emulator.reach.server import Server
+from healthimaging_emulator.server.listener import Server
 
 from .clients.conftest import PROGRAMS, bash, installed, program
 from .conftest import ROOT

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from emulator import Emulator, Fault, LimitExceeded, Limits, Remote, RuleError
-from emulator.reach import server as server_module
-from emulator.reach.server import Server
+from healthimaging_emulator import Emulator, Fault, LimitExceeded, Limits, Remote, RuleError
+from healthimaging_emulator.server import listener as server_module
+from healthimaging_emulator.server.listener import Server
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, SAMPLE, path
 from tests.raw import JSON, Client, exchange, request, until

@@ -11,9 +11,9 @@ import pytest
 from botocore.model import OperationModel, Shape
 from msgspec import inspect
 
-from emulator.service.operations import OPERATIONS
-from emulator.service.protocol import Operation
-from emulator.service.shapes import YEAR_10000, members
+from healthimaging_emulator.aws.rest_json import Operation
+from healthimaging_emulator.healthimaging.operations import OPERATIONS
+from healthimaging_emulator.healthimaging.shapes import YEAR_10000, members
 
 OURS = {
     ("versionId", "max"): 18,  # tokens hold the number

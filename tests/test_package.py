@@ -36,8 +36,10 @@ def test_nothing_large_is_in_the_repository() -> None:
 
 
 def test_the_wheel_holds_the_package_and_nothing_else() -> None:
-    expected = {str(file.relative_to(ROOT)) for file in (ROOT / "emulator").rglob("*.py")} | {"emulator/py.typed"}
-    expected |= {f"emulator/fixtures/{file.name}" for file in (ROOT / "fixtures").iterdir()}
+    package = ROOT / "emulator" / "healthimaging_emulator"
+    expected = {str(file.relative_to(ROOT / "emulator")) for file in package.rglob("*.py")}
+    expected |= {"healthimaging_emulator/py.typed"}
+    expected |= {f"healthimaging_emulator/fixtures/{file.name}" for file in (ROOT / "fixtures").iterdir()}
     with zipfile.ZipFile(wheel()) as archive:
         names = set(archive.namelist())
         (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
@@ -52,7 +54,7 @@ def test_the_wheel_holds_the_package_and_nothing_else() -> None:
 
 SMOKE = f"""
 import json, sys
-from emulator import Credentials, Emulator
+from healthimaging_emulator import Credentials, Emulator
 path = "/datastore/{DATASTORE}/imageSet/{MANY}/listImageSetVersions"
 with Emulator.from_seed().serve() as server:
     from http.client import HTTPConnection

@@ -21,8 +21,8 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from emulator import Remote
-from emulator.scenario.rules import BodyEffect, PageEffect
+from healthimaging_emulator import Remote
+from healthimaging_emulator.faults.fault import BodyEffect, PageEffect
 from tests.cli.conftest import Address, serving
 from tests.demo import DATASTORE, FIFTY_ONE, MANY, path
 from tests.raw import HANG_SECONDS, JSON, Client, request, until

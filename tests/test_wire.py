@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
-from emulator import Limits
-from emulator.reach.server import Server
+from healthimaging_emulator import Limits
+from healthimaging_emulator.server.listener import Server
 
 from .demo import DATASTORE, FIFTY_ONE, MANY, OTHER_DATASTORE, SAMPLE, UNKNOWN, path
 from .raw import Client, Reply, exchange, request

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from click.testing import CliRunner, Result
 
-from emulator.cli import main
+from healthimaging_emulator.cli import main
 from tests.demo import path
 from tests.raw import Client, Reply, request
 
@@ -28,7 +28,7 @@ def serving(
     *arguments: str, cwd: str | None = None, **environment: str
 ) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """Start ``serve`` on a free port and wait for its banner."""
-    command = [sys.executable, "-m", "emulator", "serve", *arguments]
+    command = [sys.executable, "-m", "healthimaging_emulator", "serve", *arguments]
     settings = {"HEALTHIMAGING_EMULATOR_PORT": "0"} | environment
     with subprocess.Popen(
         command, env=os.environ | settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd

@@ -23,7 +23,7 @@ print([entry["versionId"] for entry in listed["imageSetPropertiesList"]])
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "emulator", "exec", *arguments]
+    return [sys.executable, "-m", "healthimaging_emulator", "exec", *arguments]
 
 
 def executed(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

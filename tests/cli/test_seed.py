@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from emulator import Emulator, Fault
-from emulator.reach.server import Server
-from emulator.scenario import seeds
+from healthimaging_emulator import Emulator, Fault
+from healthimaging_emulator.seeds import loader as seeds
+from healthimaging_emulator.server.listener import Server
 from tests.cli.conftest import run
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, SAMPLE
@@ -46,7 +46,10 @@ def test_seed_check_warns(tmp_path: Path) -> None:
         )
     )
     finished = subprocess.run(
-        [sys.executable, "-m", "emulator", "seed", "check", str(seed)], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "healthimaging_emulator", "seed", "check", str(seed)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     path = "$.datastores[0].imageSets[0].versions[3]"
     assert finished.stderr == f"warning: {seed}: {path}: the service was never seen to show LOCKED with COPIED\n"
@@ -73,7 +76,17 @@ def test_seed_generate_refuses_what_no_seed_may_say(arguments: tuple[str, ...]) 
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
-    generate = [sys.executable, "-m", "emulator", "seed", "generate", "--versions", "2000", "--output", "seed.json"]
+    generate = [
+        sys.executable,
+        "-m",
+        "healthimaging_emulator",
+        "seed",
+        "generate",
+        "--versions",
+        "2000",
+        "--output",
+        "seed.json",
+    ]
     command = ["bash", "-c", 'ulimit -f 1; exec "$@"', "bash", *generate]  # no file may be larger than 1 KiB
     unmeasured = {
         name: value for name, value in os.environ.items() if not name.startswith("COV")
@@ -112,7 +125,7 @@ def test_capture_is_for_the_credentials_that_there_are(
 
 def test_capture_warns_of_a_page_that_was_lost(server: Server, emulator: Emulator) -> None:
     emulator.faults.add(Fault.page("drop-token", page=2))
-    script = [sys.executable, "-m", "emulator", "seed", "capture", *IDS, "--endpoint-url", server.url]
+    script = [sys.executable, "-m", "healthimaging_emulator", "seed", "capture", *IDS, "--endpoint-url", server.url]
     finished = subprocess.run([*script, "--image-set-id", MANY], capture_output=True, text=True, check=True)
     assert f"warning: {MANY}: 37 of versions 1 to 137 are missing\n" in finished.stderr
 
@@ -146,7 +159,7 @@ def test_capture_of_a_profile_that_is_not_there_is_one_line(server: Server) -> N
 
 def test_capture_shows_progress_on_a_terminal(server: Server) -> None:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "emulator", "seed", "capture", *IDS, "--endpoint-url", server.url]
+    command = [sys.executable, "-m", "healthimaging_emulator", "seed", "capture", *IDS, "--endpoint-url", server.url]
     with subprocess.Popen([*command, "--image-set-id", MANY], stdout=subprocess.PIPE, stderr=theirs) as process:
         os.close(theirs)
         process.communicate(timeout=60)

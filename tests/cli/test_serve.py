@@ -16,9 +16,9 @@ import boto3
 import click
 import pytest
 
-from emulator.cli import main
-from emulator.cli.serve import serve
-from emulator.reach.server import Server
+from healthimaging_emulator.cli import main
+from healthimaging_emulator.cli.serve import serve
+from healthimaging_emulator.server.listener import Server
 from tests.cli.conftest import Address, ask, run, serving
 from tests.conftest import DEMO, ROOT
 from tests.demo import DATASTORE, MANY, SAMPLE, path
@@ -104,7 +104,16 @@ def test_two_signals_at_once_stop_it() -> None:
 
 def test_a_signal_while_seeds_load_ends_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "seed.json")  # which nobody ever writes to
-    command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--seed", str(tmp_path / "seed.json")]
+    command = [
+        sys.executable,
+        "-m",
+        "healthimaging_emulator",
+        "serve",
+        "--port",
+        "0",
+        "--seed",
+        str(tmp_path / "seed.json"),
+    ]
     # The pipe opens when its reader does, so the seed is being read by then.
     with (
         subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator import Fault, Remote
+from healthimaging_emulator import Fault, Remote
 from tests.cli.conftest import BANNER_END, Address, ask, serving
 from tests.conftest import DEMO, ROOT
 from tests.demo import DATASTORE, MANY, SAMPLE, path
@@ -63,9 +63,9 @@ def test_a_stop_under_load_cuts_no_answer() -> None:
 
 
 SLOW_TO_STOP = """
-from emulator.reach import server
+from healthimaging_emulator.server import listener as server
 server.STOP_SECONDS = 3600
-from emulator.cli import main
+from healthimaging_emulator.cli import main
 main()
 """
 
@@ -121,7 +121,7 @@ def full(file: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """Serve with a full disk under the log or the banner; the port is one that was free."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "emulator", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "healthimaging_emulator", "serve", "--port", str(port)]
     with Path("/dev/full").open("w") as disk:
         files = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | {file: disk}
         with subprocess.Popen(command, text=True, **files) as process:  # type: ignore[call-overload]
@@ -155,7 +155,7 @@ def test_a_folder_of_seeds_is_read_once(tmp_path: Path) -> None:
         with Client(Address(banner)) as client:  # type: ignore[arg-type]
             client.send(request("POST", "/_emulator/reset") + request("POST", path(SAMPLE)))
             assert [client.receive().status for _ in range(2)] == [204, 200]
-    command = [sys.executable, "-m", "emulator", "serve", "--port", "0", "--seed", str(tmp_path)]
+    command = [sys.executable, "-m", "healthimaging_emulator", "serve", "--port", "0", "--seed", str(tmp_path)]
     for mistake in ("other.json: No such file or directory", "seed.json: $: JSON is malformed: invalid character"):
         finished = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
         assert (finished.returncode, finished.stdout) == (2, "")

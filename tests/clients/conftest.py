@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from emulator.scenario import seeds
+from healthimaging_emulator.seeds import loader as seeds
 from tests.conftest import DEMO, ROOT
 
 ENVIRONMENTS = ROOT / ".clients"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from emulator.reach import environment
-from emulator.reach.server import Server
+from healthimaging_emulator.server.listener import Server
+from healthimaging_emulator.transports import environment
 from tests.demo import DATASTORE, MANY, OTHER_DATASTORE, SAMPLE, UNKNOWN
 
 from .conftest import Program

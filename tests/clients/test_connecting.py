@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from emulator.reach import environment
-from emulator.reach.server import Server
+from healthimaging_emulator.server.listener import Server
+from healthimaging_emulator.transports import environment
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, SAMPLE
 

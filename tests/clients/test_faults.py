@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from emulator import Emulator, Fault
-from emulator.reach import environment
-from emulator.reach.server import Server
+from healthimaging_emulator import Emulator, Fault
+from healthimaging_emulator.server.listener import Server
+from healthimaging_emulator.transports import environment
 from tests.demo import DATASTORE, MANY
-from tests.scenario.test_effects import ERRORS, RETRIED
+from tests.faults.test_effects import ERRORS, RETRIED
 
 from .conftest import Program
 

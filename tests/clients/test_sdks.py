@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from emulator.reach.environment import endpoint
-from emulator.reach.server import Server
+from healthimaging_emulator.server.listener import Server
+from healthimaging_emulator.transports.environment import endpoint
 from tests.demo import DATASTORE, MANY, SAMPLE, UNKNOWN
 
 from .conftest import Program

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from emulator import Credentials, Emulator
-from emulator.reach import environment
-from emulator.reach.server import Server
+from healthimaging_emulator import Credentials, Emulator
+from healthimaging_emulator.server.listener import Server
+from healthimaging_emulator.transports import environment
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY
 

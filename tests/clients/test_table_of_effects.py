@@ -14,9 +14,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from emulator import Emulator, Rule
-from emulator.reach import environment
-from emulator.reach.server import Server
+from healthimaging_emulator import Emulator, Rule
+from healthimaging_emulator.server.listener import Server
+from healthimaging_emulator.transports import environment
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY
 from tests.test_documents import table

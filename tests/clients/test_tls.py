@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from emulator import Emulator
-from emulator.reach import environment, tls
-from emulator.reach.server import Server
+from healthimaging_emulator import Emulator
+from healthimaging_emulator.server import tls
+from healthimaging_emulator.server.listener import Server
+from healthimaging_emulator.transports import environment
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Set
 
 import msgspec
 
-from emulator.service.operations.list_image_set_versions import ListImageSetVersionsOutput
+from healthimaging_emulator.healthimaging.operations.list_image_set_versions import ListImageSetVersionsOutput
 
 Answers = Set[tuple[int, str | None]]
 

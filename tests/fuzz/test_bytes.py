@@ -13,9 +13,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from emulator import Emulator
-from emulator.reach import server as server_module
-from emulator.reach.server import Server
+from healthimaging_emulator import Emulator
+from healthimaging_emulator.server import listener as server_module
+from healthimaging_emulator.server.listener import Server
 from tests.conftest import DEMO
 from tests.demo import MANY, path
 from tests.raw import HANG_SECONDS, JSON, exchange, request, until

@@ -14,9 +14,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator import Emulator, RuleError, SeedError
-from emulator.scenario import seeds
-from emulator.scenario.seeds import SeedDocument
+from healthimaging_emulator import Emulator, RuleError, SeedError
+from healthimaging_emulator.seeds import loader as seeds
+from healthimaging_emulator.seeds.loader import SeedDocument
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, SAMPLE
 

@@ -17,8 +17,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from emulator import Emulator, Fault, Remote
-from emulator.reach import environment
+from healthimaging_emulator import Emulator, Fault, Remote
+from healthimaging_emulator.transports import environment
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, FIFTY_ONE, SAMPLE
 

@@ -8,9 +8,9 @@ from botocore.credentials import ReadOnlyCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator import Credentials, Emulator
-from emulator.reach.wsgi import Answer, call, environ
-from emulator.scenario.link import Link
+from healthimaging_emulator import Credentials, Emulator
+from healthimaging_emulator.messages import Link
+from healthimaging_emulator.server.gateway import Answer, call, environ
 from tests.conftest import DEMO
 from tests.demo import MANY, path
 

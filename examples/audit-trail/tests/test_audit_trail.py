@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import audit_trail
-from emulator import Delay, Emulator, Fault, Remote
+from healthimaging_emulator import Delay, Emulator, Fault, Remote
 
 DATASTORE = "12345678901234567890123456789012"
 SHORT = "ea92b0d8838c72a3f25d00d13616f87e"  # three versions, the last of them failed

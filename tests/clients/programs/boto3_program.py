@@ -25,7 +25,7 @@ def call(client, operation, arguments, paginate):
 
 def main(job):
     if job.get("seed"):  # in process
-        from emulator import Emulator
+        from healthimaging_emulator import Emulator
 
         client = Emulator.from_seed(job["seed"]).client()
     else:

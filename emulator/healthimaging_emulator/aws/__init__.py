@@ -1,0 +1,1 @@
+"""The protocol that AWS services of this kind share; nothing here knows HealthImaging."""

@@ -1,0 +1,1 @@
+"""Fault injection: the language, the engine, and one file for each kind of fault."""

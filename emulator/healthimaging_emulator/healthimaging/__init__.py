@@ -1,0 +1,1 @@
+"""AWS HealthImaging: its shapes, its state and its operations."""

@@ -1,0 +1,1 @@
+"""Seeds: the documents that say what an emulator begins with."""

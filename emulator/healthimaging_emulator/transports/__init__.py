@@ -1,0 +1,1 @@
+"""Ways for a request to reach the core."""

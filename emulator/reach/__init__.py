@@ -1,1 +1,0 @@
-"""How a caller gets here: over a socket, or in process."""

@@ -1,1 +1,0 @@
-"""What HealthImaging does; nothing in here knows that a test exists."""

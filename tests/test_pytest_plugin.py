@@ -1,0 +1,453 @@
+"""The pytest plugin, in runs of pytest of its own: what a user's test suite sees."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import Any, Protocol
+
+import pytest
+
+from healthimaging_emulator import Emulator, Limits
+from healthimaging_emulator.server.listener import Server
+from tests.conftest import DEMO
+from tests.demo import DATASTORE, MANY, ONE, SAMPLE
+
+HEAD = f"""
+import boto3, os, subprocess, sys
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, EndpointConnectionError
+from healthimaging_emulator import Fault
+
+DATASTORE, SAMPLE, MANY, ONE = {DATASTORE!r}, {SAMPLE!r}, {MANY!r}, {ONE!r}
+
+def listed(client=None, image_set_id=SAMPLE):
+    client = client or boto3.client("medical-imaging")
+    page = client.list_image_set_versions(datastoreId=DATASTORE, imageSetId=image_set_id)
+    return [entry["versionId"] for entry in page["imageSetPropertiesList"]]
+"""
+HANG_SECONDS = 120
+WITHOUT = ["-p", "no:schemathesis", "-p", "no:hypothesispytest", "-p", "no:anyio"]
+"""Plugins of our other tests, which take seconds to load."""
+
+
+class Run(Protocol):
+    def __call__(self, tests: str, *arguments: str) -> pytest.RunResult: ...
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a test file; the plugin is found as it is by every user, by its entry point."""
+    for name in ("PYTEST_ADDOPTS", "CI"):  # with CI, pytest prints every failure twice
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_PROXY", "example.com")
+
+    def run(tests: str, *arguments: str) -> pytest.RunResult:
+        pytester.makepyfile(test_it=HEAD + tests)
+        return pytester.runpytest_subprocess(*WITHOUT, *arguments, timeout=HANG_SECONDS)
+
+    return run
+
+
+def a_seed(versions: int) -> dict[str, Any]:
+    image_set = {"imageSetId": ONE, "generate": {"versions": versions}}
+    return {"datastores": [{"datastoreId": DATASTORE, "imageSets": [image_set]}]}
+
+
+def test_each_test_has_a_fresh_emulator_that_every_client_reaches(run: Run) -> None:
+    run(
+        """
+client = boto3.client("medical-imaging", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+
+@pytest.mark.parametrize("_", range(2))
+def test_patched(healthimaging, _):
+    healthimaging.image_set(DATASTORE, SAMPLE).append(image_set_state="LOCKED")
+    assert listed()[0] == listed(client)[0] == "5"
+    assert len(healthimaging.calls) == 2
+
+def test_client(healthimaging_client, healthimaging):
+    assert listed(healthimaging_client)[0] == "4"
+    assert len(healthimaging.calls) == 1
+
+def test_nothing_stays_patched():
+    from botocore.endpoint import Endpoint
+    assert Endpoint._do_get_response.__module__ == "botocore.endpoint"
+"""
+    ).assert_outcomes(passed=4)
+
+
+def test_seeds_come_from_the_configuration_the_mark_or_a_fixture(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nhealthimaging_seed = seeds/three.json")
+    pytester.mkdir("seeds").joinpath("three.json").write_text(json.dumps(a_seed(3)))
+    run(
+        f"""
+FOUR = {a_seed(4)!r}
+
+def test_configured(healthimaging):
+    assert len(listed(image_set_id=ONE)) == 3
+
+def test_configured_for_a_server(healthimaging_server):
+    assert len(listed(image_set_id=ONE)) == 3
+
+@pytest.mark.healthimaging(seed=FOUR)
+def test_marked(healthimaging):
+    assert len(listed(image_set_id=ONE)) == 4
+
+@pytest.mark.healthimaging(seed=FOUR)
+def test_marked_for_a_server(healthimaging_server):
+    assert len(listed(image_set_id=ONE)) == 4
+
+@pytest.mark.healthimaging(seed="seeds")
+class TestMarked:
+    def test_by_its_class(self, healthimaging):
+        assert len(listed(image_set_id=ONE)) == 3
+
+    @pytest.mark.healthimaging(seed=["seeds/three.json", {{"datastores": []}}])
+    def test_more_closely(self, healthimaging_server):
+        assert len(listed(image_set_id=ONE)) == 3
+
+class TestOverridden:
+    @pytest.fixture
+    def healthimaging_seed(self):
+        return FOUR
+
+    def test_here(self, healthimaging):
+        assert len(listed(image_set_id=ONE)) == 4
+
+    @pytest.mark.healthimaging(seed="seeds")
+    def test_but_the_mark_is_closer(self, healthimaging):
+        assert len(listed(image_set_id=ONE)) == 3
+"""
+    ).assert_outcomes(passed=8)
+
+
+@pytest.mark.parametrize("fixture", ["healthimaging", "healthimaging_server"])
+def test_a_bad_seed_is_one_line(run: Run, fixture: str) -> None:
+    result = run(f"@pytest.mark.healthimaging(seed={{'datastore': []}})\ndef test_it({fixture}): pass")
+    result.assert_outcomes(errors=1)
+    assert "the seed cannot be loaded: document: $: Object contains unknown field `datastore`" in result.stdout.lines
+
+
+def test_the_mark_alone_is_enough_and_adds_rules(run: Run) -> None:
+    run(
+        """
+@pytest.mark.healthimaging(faults=[Fault.error("ConflictException")])
+def test_a_rule():
+    with pytest.raises(ClientError, match="ConflictException"):
+        listed()
+
+@pytest.mark.healthimaging(faults={"error": {"code": "ConflictException"}})
+def test_one_rule_as_on_the_wire(healthimaging_server):
+    with pytest.raises(ClientError, match="ConflictException"):
+        listed()
+"""
+    ).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("backoff", [False, True])
+def test_retries_do_not_sleep_unless_they_are_told_to(run: Run, backoff: bool) -> None:
+    run(
+        f"""
+@pytest.mark.healthimaging(faults=[Fault.error("ThrottlingException", times=1)], backoff={backoff})
+def test_sleep(monkeypatch, healthimaging, healthimaging_client):
+    slept = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    listed()
+    healthimaging.faults.clear()
+    healthimaging.faults.add(Fault.error("ThrottlingException", times=1))
+    listed(healthimaging_client)
+    assert [seconds > 0 for seconds in slept] == [{backoff}] * 2
+"""
+    ).assert_outcomes(passed=1)
+
+
+def test_a_server_for_all_and_an_account_for_each(run: Run) -> None:
+    run(
+        """
+seen = []
+
+@pytest.mark.parametrize("_", range(3))
+def test_account(healthimaging_server, _):
+    assert (len(healthimaging_server.account), healthimaging_server.account.isdigit()) == (12, True)
+    assert os.environ["AWS_ACCESS_KEY_ID"] == healthimaging_server.account
+    seen.append((healthimaging_server.url, healthimaging_server.account))
+    healthimaging_server.image_set(DATASTORE, SAMPLE).append(image_set_state="LOCKED")
+    program = "import test_it; print(test_it.listed()[0])"
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert child.stdout == "5\\n"
+    assert len(healthimaging_server.calls) == 1
+
+def test_one_server_and_three_accounts():
+    assert (len({url for url, _ in seen}), len({account for _, account in seen})) == (1, 3)
+
+def test_the_environment_is_as_it_was():
+    assert (os.environ.get("AWS_ACCESS_KEY_ID"), os.environ["NO_PROXY"]) == (None, "example.com")
+"""
+    ).assert_outcomes(passed=5)
+
+
+def test_a_client_of_this_process_that_was_made_before_does_not_reach_aws(run: Run) -> None:
+    run(
+        """
+before = boto3.client("medical-imaging", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+elsewhere = boto3.client("medical-imaging", "us-east-1", endpoint_url="http://127.0.0.1:1",
+    config=Config(inject_host_prefix=False, retries={"total_max_attempts": 1}),
+    aws_access_key_id="x", aws_secret_access_key="x")
+
+def test_server(healthimaging_server):
+    with pytest.raises(RuntimeError, match="would have asked runtime-medical-imaging.us-east-1.amazonaws.com: it was"):
+        listed(before)
+    with pytest.raises(EndpointConnectionError):
+        listed(elsewhere)
+    assert listed()
+"""
+    ).assert_outcomes(passed=1)
+
+
+def test_a_test_has_one_or_the_other(run: Run) -> None:
+    result = run("def test_both(healthimaging, healthimaging_server): pass")
+    result.assert_outcomes(errors=1)
+    assert "a test has either healthimaging or healthimaging_server" in result.stdout.str()
+
+
+def test_the_mark_goes_before_all_other_fixtures(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+import pytest
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "conftest" in item.name:
+            item.add_marker(pytest.mark.healthimaging)
+"""
+    )
+    run(
+        """
+@pytest.fixture(autouse=True)
+def asked(request):
+    return listed() if "parameter" not in request.node.name else None
+
+@pytest.mark.healthimaging
+class TestMarked:
+    def setup_method(self):
+        assert listed()
+
+    def test_it(self, asked):
+        assert asked
+
+def test_marked_by_a_conftest(asked):
+    assert asked
+
+@pytest.mark.parametrize("name", [pytest.param("emulator", marks=pytest.mark.healthimaging), "plain"])
+def test_a_parameter_of_its_own(name, request):
+    assert ("healthimaging" in request.fixturenames) == (name == "emulator")
+"""
+    ).assert_outcomes(passed=4)
+
+
+def test_the_users_profile_does_not_lead_elsewhere(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "there-is-none")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "real")
+    run(
+        """
+def test_server(healthimaging_server):
+    assert listed()[0] == "4"
+    assert "AWS_SESSION_TOKEN" not in os.environ
+"""
+    ).assert_outcomes(passed=1)
+
+
+def test_an_emulator_that_runs_elsewhere(run: Run, demo_server: Server) -> None:
+    tests = f"""
+@pytest.mark.healthimaging(faults=[Fault.error("ConflictException", times=1)])
+def test_server(healthimaging_server):
+    assert healthimaging_server.url == {demo_server.url!r}
+    with pytest.raises(ClientError, match="ConflictException"):
+        listed()
+    assert listed(image_set_id=MANY)
+
+@pytest.mark.healthimaging(seed={a_seed(3)!r})
+def test_seed(healthimaging_server):
+    assert len(listed(image_set_id=ONE)) == 3
+"""
+    run(tests, "--healthimaging-endpoint", demo_server.url).assert_outcomes(passed=2)
+
+
+def test_an_emulator_elsewhere_that_is_not_there_is_said_to_be_missing(run: Run) -> None:
+    result = run("def test_server(healthimaging_server): pass", "--healthimaging-endpoint", "http://127.0.0.1:1")
+    result.assert_outcomes(errors=1)
+    assert "--healthimaging-endpoint http://127.0.0.1:1: [Errno 111] Connection refused" in result.stdout.lines
+
+
+def test_an_emulator_elsewhere_may_want_a_token(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEALTHIMAGING_EMULATOR_CONTROL_TOKEN", "sesame")
+    with Emulator.from_seed(DEMO, control_token="sesame").serve() as server:
+        test = "def test_server(healthimaging_server): assert healthimaging_server.calls == []"
+        run(test, "--healthimaging-endpoint", server.url).assert_outcomes(passed=1)
+
+
+def test_under_xdist_each_worker_has_its_own_server(run: Run, pytester: pytest.Pytester) -> None:
+    tests = """
+@pytest.mark.parametrize("number", range(8))
+def test_server(healthimaging_server, number, pytestconfig):
+    assert listed()[0] == "4"
+    worker = os.environ["PYTEST_XDIST_WORKER"]
+    (pytestconfig.rootpath / f"{number}.url").write_text(f"{worker} {healthimaging_server.url}")
+"""
+    run(tests, "-n", "2", "--dist", "each").assert_outcomes(passed=16)
+    run(tests, "-n", "2").assert_outcomes(passed=8)
+    seen = {file.read_text() for file in pytester.path.glob("*.url")}
+    assert len({url for _, url in map(str.split, seen)}) == len({worker for worker, _ in map(str.split, seen)})
+
+
+# Rules that never fire, and the journal.
+
+
+@pytest.mark.parametrize("fixture", ["healthimaging", "healthimaging_server"])
+def test_a_rule_that_never_fired_fails_the_test_and_names_the_nearest_miss(run: Run, fixture: str) -> None:
+    result = run(
+        f"""
+@pytest.mark.healthimaging(faults=[Fault.error("ConflictException", page=2, id="second")])
+def test_marked({fixture}):
+    listed()
+
+def test_added({fixture}):
+    {fixture}.faults.add(Fault.error("ConflictException"))
+    {fixture}.faults.add(Fault.error("ConflictException", skip=1))
+
+@pytest.mark.healthimaging(faults=[Fault.error("ConflictException", page=2)], allow_unfired=True)
+def test_allowed({fixture}):
+    listed()
+
+@pytest.mark.healthimaging(seed=dict(faults=[dict(error=dict(code="ConflictException"))]))
+def test_replaced({fixture}):
+    {fixture}.faults.clear()
+    {fixture}.faults.add(Fault.error("ConflictException", page=9))
+
+def test_removed({fixture}):
+    {fixture}.faults.add(Fault.error("ConflictException"))
+    {fixture}.faults.clear()
+
+@pytest.mark.healthimaging(seed=dict(faults=[dict(error=dict(code="ConflictException"))]))
+def test_seeded({fixture}):
+    {fixture}.faults.add(Fault.error("ConflictException", id="mine"))
+"""
+    )
+    result.assert_outcomes(failed=4, passed=2)
+    name = f"ListImageSetVersions {DATASTORE}/{SAMPLE}, page 1: Success"
+    lines = [re.sub(" [0-9]{12} ", " X ", line) for line in result.stdout.lines if line.startswith("fault rule")]
+    assert lines == [
+        f"fault rule second of account X never fired: the nearest miss was attempt 1 of {name}: its page is 1, not 2",
+        "fault rule fault-1 of account X never fired: no request came",
+        "fault rule fault-2 of account X never fired: no request came",
+        "fault rule fault-1 of account X never fired: no request came",
+        "fault rule mine of account X never fired: no request came",
+    ]
+
+
+def test_a_rule_of_another_account_counts_too(run: Run) -> None:
+    run(
+        """
+def test_other(healthimaging):
+    healthimaging.account("111111111111").faults.add(Fault.delay(0))
+"""
+    ).assert_outcomes(failed=1)
+
+
+def test_a_failure_of_the_test_itself_is_not_hidden_and_shows_the_journal(run: Run) -> None:
+    result = run(
+        """
+@pytest.mark.healthimaging(faults=[Fault.error("ThrottlingException", times=1), Fault.error("ConflictException")])
+def test_mine(healthimaging):
+    try:
+        listed()
+    except ClientError:
+        assert False, "mine"
+
+def test_many(healthimaging_client):
+    for _ in range(60):
+        listed(healthimaging_client)
+    assert False
+
+@pytest.mark.healthimaging(faults=[Fault.error("ConflictException")])
+def test_none(healthimaging_server):
+    assert False
+"""
+    )
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "*AssertionError: mine",
+            "*- HealthImaging calls of account 0* -*",
+            f"ListImageSetVersions {DATASTORE}/{SAMPLE}, page 1: ConflictException",
+            "  429 ThrottlingException, by fault-1",
+            "  409 ConflictException, by fault-2, after a pause of * s",
+            "*- HealthImaging calls of account * -*",
+            "10 earlier ones",
+            "*- HealthImaging calls of account * -*",
+            "none",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*never fired*")
+
+
+def test_a_journal_that_cannot_be_had_hides_nothing(run: Run) -> None:
+    result = run(
+        """
+def test_mine(healthimaging_server):
+    healthimaging_server.url = "http://127.0.0.1:1"
+    assert False, "mine"
+"""
+    )
+    result.stdout.fnmatch_lines(
+        ["*AssertionError: mine", "*- HealthImaging calls of account * -*", "unknown: *refused*"]
+    )
+
+
+@pytest.mark.parametrize("mark", ["fault=[]", "[]"])
+def test_a_mark_that_cannot_be_meant_is_an_error(run: Run, mark: str) -> None:
+    result = run(f"@pytest.mark.healthimaging({mark})\ndef test_it(): pass")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*takes seed=, faults=, backoff=, allow_unfired=*"])
+
+
+def test_the_plugin_says_what_it_has(run: Run) -> None:
+    fixtures = run("", "--fixtures").stdout.str()
+    for name in ("healthimaging", "healthimaging_client", "healthimaging_server", "healthimaging_seed"):
+        assert f"\n{name} -- " in fixtures
+    assert "@pytest.mark.healthimaging(seed, faults, backoff, allow_unfired)" in run("", "--markers").stdout.str()
+    assert "healthimaging_seed (paths)" in run("", "--help").stdout.str()
+
+
+def test_a_run_that_does_not_use_it_loads_nothing_of_it() -> None:
+    program = """
+import sys, pytest
+before = set(sys.modules)
+import healthimaging_emulator.pytest_plugin
+print(*sorted(set(sys.modules) - before))
+"""
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = {name for name in finished.stdout.split() if not name.startswith("_")}
+    assert loaded <= {
+        "healthimaging_emulator",
+        "healthimaging_emulator.pytest_plugin",
+        "secrets",
+        "hmac",
+        "hashlib",
+        "base64",
+    }
+
+
+def test_an_account_is_given_back_also_where_setting_up_fails(run: Run) -> None:
+    with Emulator.from_seed(DEMO, limits=Limits(accounts=2)).serve() as server:
+        tests = """
+@pytest.mark.healthimaging(faults=[{"delay": {"seconds": -1}}])
+def test_bad(healthimaging_server): pass
+
+@pytest.mark.parametrize("number", range(3))
+def test_good(healthimaging_server, number): assert listed()
+"""
+        result = run(tests, "--healthimaging-endpoint", server.url)
+        result.assert_outcomes(passed=3, errors=1)
