@@ -33,7 +33,7 @@ else
 	$(BIN)/uv venv --quiet --clear --python $(PYTHON310) $(VENV)/lowest
 	$(BIN)/uv pip compile --quiet --no-header --resolution lowest-direct --python $(VENV)/lowest \
 	    --extra pytest --extra sigv4 --extra tls pyproject.toml --output-file $(VENV)/lowest.txt
-	$(BIN)/uv pip install --quiet --python $(VENV)/lowest --constraint $(VENV)/lowest.txt --editable '.[test]'
+	$(BIN)/uv pip install --quiet --python $(VENV)/lowest --constraint $(VENV)/lowest.txt --editable '.[pytest,sigv4,tls]' --group test
 	$(VENV)/lowest/bin/pytest -n 2 -m "not newest_boto3" --ignore tests/clients --ignore tests/test_documents.py \
 	    --ignore tests/test_examples.py --ignore tests/test_package.py --ignore tests/test_soak.py --ignore tests/fuzz
 endif
@@ -42,8 +42,8 @@ audit: $(VENV)/.audit
 	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 lock: $(VENV)/.test
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --all-extras --upgrade --no-annotate --no-header \
-	    pyproject.toml --output-file constraints.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --all-extras --group test --group lint --group bench \
+	    --group audit --upgrade --no-annotate --no-header pyproject.toml --output-file constraints.txt
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
@@ -56,12 +56,21 @@ $(VENV)/.serve: pyproject.toml constraints.txt | $(VENV)
 	touch $@
 
 $(VENV)/.lint: pyproject.toml constraints.txt | $(VENV)
-	$(INSTALL) '.[test,lint]'
+	$(INSTALL) '.[pytest,sigv4,tls]' --group test --group lint
 	touch $@
 
-$(VENV)/.%: pyproject.toml constraints.txt | $(VENV)
-	$(INSTALL) '.[$*]'
+$(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)
+	$(INSTALL) '.[boto3]' --group bench
+	touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)
+	$(INSTALL) '.[pytest,sigv4,tls]' --group test
+	touch $@
+
+$(VENV)/.audit: pyproject.toml constraints.txt | $(VENV)
+	$(INSTALL) . --group audit
 	touch $@
 
 $(VENV):
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet 'pip>=25.1' # which knows dependency groups

@@ -1,4 +1,4 @@
-"""The least that Flask can do on the emulator's own server: one route, one constant page. Serves until it is ended."""
+"""The least that Flask can do on the emulator's own server: one route and one constant page. Serves until killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A load generator in a process of its own: so many connections, each with one request under way.
+"""A load generator in a process of its own: a number of connections, each with one request under way.
 
     python -m benchmarks.load HOST PORT CONNECTIONS SECONDS METHOD TARGET
 
@@ -51,7 +51,7 @@ class Connection:
 
 
 def generate(host: str, port: int, connections: int, seconds: float, request: bytes) -> dict[str, float]:
-    """Load a server, and return what it did."""
+    """Load a server, and return the requests a second and the quantiles."""
     latencies: list[float] = []
     with selectors.DefaultSelector() as selector:
         for _ in range(connections):

@@ -1,39 +1,60 @@
-"""Measuring side by side: every round takes each variant once, so that what the machine does meanwhile meets all."""
+"""Measure side by side: every round takes each variant once, so that other load of the machine meets all of them."""
 
 from __future__ import annotations
 
 import gc
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 Seconds = float
 Times = dict[str, list[Seconds]]
+NAN = float("nan")
+
+MAX_REASON = 300
+"""Characters kept of the reason why a benchmark failed."""
 
 
 class Row(NamedTuple):
-    """One line of the results: a ratio or a figure, its spread, and what was aimed at."""
+    """One line of the results: a ratio or a figure, its spread and its target, or the reason why there is none."""
 
-    what: str
-    figure: float
-    low: float
-    high: float
+    name: str
+    figure: float = NAN
+    low: float = NAN
+    high: float = NAN
     target: str = ""
     is_met: bool | None = None
     unit: str = "x"
     remark: str = ""
+    failure: str = ""
 
 
-def timed(call: Callable[[], object], times: int) -> Seconds:
-    """Call so many times, and return the seconds that one call took."""
+Benchmark = Callable[[], Iterator[Row]]
+
+
+def run(benchmark: Benchmark) -> Iterator[Row]:
+    """Yield the rows of a benchmark. If it fails, the last one has its docstring and the reason."""
+    try:
+        yield from benchmark()
+    except Exception as error:  # one that fails must not lose the others
+        yield Row((benchmark.__doc__ or benchmark.__name__).rstrip("."), failure=explain(error))
+
+
+def explain(error: Exception) -> str:
+    """Return the reason of a failure in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:MAX_REASON]
+
+
+def time_calls(call: Callable[[], object], times: int) -> Seconds:
+    """Call a number of times, and return the seconds that one call took."""
     begun = time.perf_counter()
     for _ in range(times):
         call()
     return (time.perf_counter() - begun) / times
 
 
-def interleaved(variants: Mapping[str, Callable[[], Seconds]], rounds: int) -> Times:
+def interleave(variants: Mapping[str, Callable[[], Seconds]], rounds: int) -> Times:
     """Take each variant once a round, after a round that does not count."""
     times: Times = {name: [] for name in variants}
     gc.collect()
@@ -45,8 +66,8 @@ def interleaved(variants: Mapping[str, Callable[[], Seconds]], rounds: int) -> T
     return times
 
 
-def ratio(
-    what: str,
+def compare(
+    name: str,
     times: Times,
     ours: str,
     peer: str,
@@ -58,11 +79,16 @@ def ratio(
     """Compare two variants: the ratio of their medians, and the rounds' own ratios without a tenth at each end."""
     figure = statistics.median(times[ours]) / statistics.median(times[peer])
     each = [mine / theirs for mine, theirs in zip(times[ours], times[peer], strict=True)]
-    return judged(what, figure, each, most=most, least=least, remark=remark)
+    return judge(name, figure, each, most=most, least=least, remark=remark)
 
 
-def judged(
-    what: str,
+def summarize(name: str, each: list[float], *, most: float | None = None, unit: str, remark: str = "") -> Row:
+    """Return a row with the median of some figures."""
+    return judge(name, statistics.median(each), each, most=most, unit=unit, remark=remark)
+
+
+def judge(
+    name: str,
     figure: float,
     each: list[float],
     *,
@@ -71,8 +97,8 @@ def judged(
     unit: str = "x",
     remark: str = "",
 ) -> Row:
-    """Return a row, with its verdict where there is a target."""
+    """Return a row, with its verdict if there is a target."""
     tenths = statistics.quantiles(each, n=10) if len(each) > 1 else [figure, figure]
     target = f"at most {most:g}" if most is not None else f"at least {least:g}" if least is not None else ""
     is_met = figure <= most if most is not None else figure >= least if least is not None else None
-    return Row(what, figure, tenths[0], tenths[-1], target, is_met, unit, remark)
+    return Row(name, figure, tenths[0], tenths[-1], target, is_met, unit, remark)

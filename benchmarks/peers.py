@@ -1,8 +1,9 @@
-"""What the emulator is measured beside: servers as processes of their own, and clients that need no server."""
+"""The peers of the emulator: servers as processes of their own, and clients that need no server."""
 
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import socket
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 import boto3
 from botocore.awsrequest import AWSResponse
@@ -21,17 +22,17 @@ from botocore.config import Config
 
 from healthimaging_emulator import Emulator
 
+ROOT = Path(__file__).parents[1]
 DATASTORE, MANY = "12345678901234567890123456789012", "00000000000000000000000000000137"
 IDS = {"datastoreId": DATASTORE, "imageSetId": MANY}
 TARGET = f"/datastore/{DATASTORE}/imageSet/{MANY}/listImageSetVersions"
 APPLICATIONS = 137
-OPTIONS: dict[str, Any] = {
-    "region_name": "us-east-1",
-    "aws_access_key_id": "emulator",
-    "aws_secret_access_key": "emulator",
-    "config": Config(retries={"total_max_attempts": 1}),
-}
+CREDENTIALS = {"region_name": "us-east-1", "aws_access_key_id": "emulator", "aws_secret_access_key": "emulator"}
+OPTIONS: dict[str, Any] = {**CREDENTIALS, "config": Config(retries={"total_max_attempts": 1})}
 HANG_SECONDS = 60
+
+
+# Clients.
 
 
 def pages() -> list[bytes]:
@@ -46,24 +47,28 @@ def pages() -> list[bytes]:
 
 
 class Raw(io.BytesIO):
-    """What botocore reads of a response."""
+    """The part of a response that botocore reads."""
 
     def stream(self) -> Iterator[bytes]:
         yield self.read()
 
 
-def canned(bodies: list[bytes]) -> Any:
-    """Return a boto3 client whose requests are answered with constant bytes: the floor of any client."""
+def canned(body_for: Callable[[str], bytes]) -> Any:
+    """Return a boto3 client whose requests are answered with constant bytes, by their URL: the floor of any client."""
     client = boto3.client("medical-imaging", **OPTIONS)
     headers = {"Content-Type": "application/json", "x-amzn-RequestId": "00000000-0000-0000-0000-000000000000"}
-    by_token = dict(zip([None, *map(token_of, bodies)], bodies, strict=False))
 
     def answer(request: Any, **_: Any) -> AWSResponse:
-        token = request.url.partition("nextToken=")[2].replace("%7E", "~") or None
-        return AWSResponse(request.url, 200, headers, Raw(by_token[token]))
+        return AWSResponse(request.url, 200, headers, Raw(body_for(request.url)))
 
     client.meta.events.register("before-send.medical-imaging", answer)
     return client
+
+
+def canned_pages(bodies: list[bytes]) -> Any:
+    """Return a client that lists pages from constant bytes."""
+    by_token = dict(zip([None, *map(token_of, bodies)], bodies, strict=False))
+    return canned(lambda url: by_token[url.partition("nextToken=")[2].replace("%7E", "~") or None])
 
 
 def token_of(body: bytes) -> str | None:
@@ -80,12 +85,12 @@ def list_applications(client: Any) -> Callable[[], object]:
     return lambda: client.list_applications(maxResults=50)
 
 
-def all_pages(client: Any) -> None:
+def list_all_versions(client: Any) -> None:
     for _ in client.get_paginator("list_image_set_versions").paginate(**IDS):
         pass
 
 
-def all_applications(client: Any) -> None:
+def list_all_applications(client: Any) -> None:
     for _ in client.get_paginator("list_applications").paginate(PaginationConfig={"PageSize": 50}):
         pass
 
@@ -95,7 +100,71 @@ def create_applications(client: Any, number: int = APPLICATIONS) -> None:
         client.create_application(name=f"application-{index}", releaseLabel="emr-6.6.0", type="SPARK")
 
 
-# Servers.
+def make_client(port: int) -> Any:
+    return boto3.client("medical-imaging", endpoint_url=f"http://emulator@127.0.0.1:{port}", **OPTIONS)
+
+
+def make_moto_client(port: int) -> Any:
+    return boto3.client("emr-serverless", endpoint_url=f"http://127.0.0.1:{port}", **OPTIONS)
+
+
+# Processes.
+
+
+def run_program(*command: str, cwd: Path = ROOT) -> str:
+    """Run a program and return its output. Raises ``RuntimeError`` with the last line of its errors."""
+    finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    if finished.returncode:
+        raise RuntimeError(f"exit code {finished.returncode}: {_last_line(finished.stderr)}")
+    return finished.stdout
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it said nothing"])[-1]
+
+
+class Process(NamedTuple):
+    """A program that runs, and the file of its standard error."""
+
+    running: subprocess.Popen[bytes]
+    errors: IO[bytes]
+
+    def wait_for(self, port: int) -> None:
+        """Return when the program listens. Raises ``RuntimeError`` if it ends instead."""
+        deadline = time.monotonic() + HANG_SECONDS
+        while self.running.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.001)  # not every server says when it listens
+        self.errors.seek(0)
+        raise RuntimeError(f"a server ended: {_last_line(self.errors.read().decode())}")
+
+    @property
+    def resident(self) -> int:
+        """Resident memory in bytes."""
+        status = Path(f"/proc/{self.running.pid}/status").read_text()
+        return 1024 * int(status.partition("VmRSS:")[2].split()[0])
+
+
+@contextmanager
+def process(*command: str, cwd: Path = ROOT) -> Iterator[Process]:
+    """Run a program inside a ``with`` block."""
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, cwd=cwd) as running,
+    ):
+        try:
+            yield Process(running, errors)
+        finally:
+            running.terminate()
+            try:
+                running.wait(HANG_SECONDS)
+            except subprocess.TimeoutExpired:
+                running.kill()
 
 
 def free_port() -> int:
@@ -103,34 +172,23 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+# Servers.
+
+Command = Callable[[int], list[str]]
+"""Makes the command of a server from its port."""
+
+
 @contextmanager
-def process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as started:
-        try:
-            yield started
-        finally:
-            started.terminate()
-            try:
-                started.wait(HANG_SECONDS)
-            except subprocess.TimeoutExpired:
-                started.kill()
-
-
-def wait_for(port: int) -> None:
-    """Return when something listens."""
-    deadline = time.monotonic() + HANG_SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.001)  # of a server that says nothing of itself, one can but ask
+def serving(command: Command, *, cwd: Path = ROOT) -> Iterator[int]:
+    """Start a server on a free port and wait until it listens."""
+    port = free_port()
+    with process(*command(port), cwd=cwd) as started:
+        started.wait_for(port)
+        yield port
 
 
 def emulator_command(port: int) -> list[str]:
-    return [sys.executable, "-m", "emulator", "serve", "--port", str(port), "--log-level", "error"]
+    return [sys.executable, "-m", "healthimaging_emulator", "serve", "--port", str(port), "--log-level", "error"]
 
 
 def moto_command(port: int) -> list[str]:
@@ -139,25 +197,16 @@ def moto_command(port: int) -> list[str]:
 
 def granian_command(port: int) -> list[str]:
     granian = str(Path(sys.executable).parent / "granian")
-    return [
-        granian,
-        "--interface",
-        "wsgi",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--no-ws",
-        "benchmarks.replica:app",
-    ]
+    address = ["--host", "127.0.0.1", "--port", str(port)]
+    return [granian, "--interface", "wsgi", *address, "--no-ws", "benchmarks.replica:app"]
 
 
 def bare_flask_command(port: int, page: Path) -> list[str]:
     return [sys.executable, "-m", "benchmarks.bare_flask", str(page), str(port)]
 
 
-def nginx() -> str | None:
-    """Return where nginx is, if it is."""
+def find_nginx() -> str | None:
+    """Return the path of nginx, if it is installed."""
     return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
 
@@ -197,20 +246,23 @@ def _nginx(location: str, *, body: bytes = b"", upstream: str = "") -> Iterator[
             }}"""
         )
         os.chmod(folder, 0o755)
-        with process(str(nginx()), "-c", str(configuration), "-p", folder):
-            wait_for(port)
+        with process(str(find_nginx()), "-c", str(configuration), "-p", folder) as started:
+            started.wait_for(port)
             yield port
 
 
-def client_of(port: int) -> Any:
-    return boto3.client("medical-imaging", endpoint_url=f"http://emulator@127.0.0.1:{port}", **OPTIONS)
+class Load(NamedTuple):
+    """The result of a burst of load: requests a second, and quantiles of the latency in seconds."""
+
+    rate: float
+    p50: float
+    p99: float
 
 
-def moto_client_of(port: int) -> Any:
-    return boto3.client("emr-serverless", endpoint_url=f"http://127.0.0.1:{port}", **OPTIONS)
+BURST_SECONDS = 1.5
 
 
-def resident(process: subprocess.Popen[bytes]) -> int:
-    """Return a process's resident memory in bytes."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    return 1024 * int(status.partition("VmRSS:")[2].split()[0])
+def load(port: int, connections: int, method: str = "POST", target: str = TARGET) -> Load:
+    """Load a server from a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.load", "127.0.0.1", str(port), str(connections), str(BURST_SECONDS)]
+    return Load(**json.loads(run_program(*command, method, target)))

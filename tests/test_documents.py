@@ -1,4 +1,7 @@
-"""Every command and snippet of the documents, run as it stands; only the port is another one."""
+"""The documents: every block of a page is run, in order, with only the extras that the page has named before it.
+
+Only the port differs. The tables are compared with the code.
+"""
 
 from __future__ import annotations
 
@@ -17,33 +20,57 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 import click
+import msgspec
 import pytest
 
-from healthimaging_emulator import Limits, pytest_plugin
+import healthimaging_emulator
+from healthimaging_emulator import Attempt, Call, Emulator, Fault, Settings, pytest_plugin
+from healthimaging_emulator.cli.options import read_credentials
 from healthimaging_emulator.cli.serve import serve
-from healthimaging_emulator.cli.settings import read_credentials
+from healthimaging_emulator.control.client import KINDS
 from healthimaging_emulator.control.endpoints import ENDPOINTS
-from healthimaging_emulator.faults.fault import BodyEffect, ConnectionEffect, PageEffect
-from healthimaging_emulator.seeds import loader as seeds
+from healthimaging_emulator.control.routes import STATUSES
+from healthimaging_emulator.faults.check import EFFECTS
+from healthimaging_emulator.faults.connection import ConnectionKind
+from healthimaging_emulator.faults.corrupt import CorruptKind
+from healthimaging_emulator.faults.fault import Match
+from healthimaging_emulator.faults.pagination import PaginationKind
+from healthimaging_emulator.healthimaging import metadata_updates
+from healthimaging_emulator.healthimaging.operations import OPERATIONS
+from healthimaging_emulator.seeds.loader import load_seed
 from healthimaging_emulator.server.listener import Server
 
-from .clients.conftest import bash, installed, program
+from .clients.conftest import REQUIREMENTS, WHEEL, bash, installed, program
 from .conftest import ROOT
 from .demo import path
 from .raw import exchange, request
+from .test_imports import LAYERS
 
 HANG_SECONDS = 300
-FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 SETUP = ("make", "python3 -m venv", "uv run")
+
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "emulator",
+    "AWS_SECRET_ACCESS_KEY": "emulator",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+"""A reader has set these, as the documents say; nothing leads to the emulator."""
 
 
 class Block(NamedTuple):
-    """A snippet, and where it stands."""
+    """A snippet, its place, and the extras that its page has named so far."""
 
     file: str
     line: int
     language: str
     text: str
+    extras: frozenset[str]
+
+    @property
+    def is_setup(self) -> bool:
+        return self.text.startswith(SETUP)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
@@ -52,145 +79,268 @@ class Block(NamedTuple):
 def blocks_of(file: Path) -> Iterator[Block]:
     text = file.read_text()
     for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        yield Block(file.name, text[: found.start()].count("\n") + 1, found[1], found[2])
+        before = text[: found.start()]
+        yield Block(file.name, before.count("\n") + 1, found[1], found[2], extras_in(before))
 
 
-BLOCKS = [block for file in FILES for block in blocks_of(file)]
+def extras_in(text: str) -> frozenset[str]:
+    """Return the extras that a text tells the reader to install."""
+    named = re.findall(r"\bextras? ((?:`\w+`(?:, | and )?)+)", text)
+    installed = re.findall(r"pip install '[^'\[]*\[([a-z0-9,]+)\]'", text)
+    return frozenset(re.findall(r"\w+", " ".join(named + installed))) - {"and"}
 
 
-def blocks(language: str, *, is_setup: bool = False) -> pytest.MarkDecorator:
-    found = [each for each in BLOCKS if each.language == language and each.text.startswith(SETUP) == is_setup]
-    assert found
-    return pytest.mark.parametrize("block", found, ids=str)
+BLOCKS = {file: list(blocks_of(file)) for file in FILES}
 
 
-@pytest.fixture
-def shell(server: Server, tmp_path: Path) -> Callable[..., str]:
-    """Run a command as a reader does, with the clients and the emulator on the path, and nothing of this machine's."""
+# Blocks, as a reader runs them.
 
-    def run(command: str, *, client: str = "user", folder: Path = ROOT) -> str:
-        path = [installed(client), installed("aws-cli"), installed("user")]
-        variables = {
-            "PATH": ":".join([*(f"{each}/bin" for each in path), os.environ["PATH"]]),
-            "HOME": str(tmp_path),
-            "HEALTHIMAGING_EMULATOR_PORT": str(server.port),
+
+class Reader:
+    """Runs blocks in the checkout or in a new folder, with a server at hand and nothing else of this machine's."""
+
+    def __init__(self, server: Server, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+        self._server = server
+        self._home = folder
+        self._caplog = caplog
+
+    def run(self, block: Block) -> None:
+        """Run a block; it fails with its place in the message."""
+        runners: dict[str, Callable[[Block], None]] = {
+            "console": self._run_session,
+            "ini": self._run_configuration,
+            "javascript": self._run_javascript,
+            "python": self._run_python,
+            "sh": self._run_command,
+            "yaml": self._load_yaml,
         }
-        return bash(
-            command.replace(".venv/bin/", "").replace("4580", str(server.port)), folder, CREDENTIALS | variables
-        )
+        try:
+            runners[block.language](block)
+        except AssertionError as error:
+            raise AssertionError(f"{block}: {error}") from error
 
-    return run
+    def _run(self, block: Block, command: str, *, client: Path | None = None, folder: Path = ROOT) -> str:
+        environments = [client or install_extras(block.extras), installed("aws-cli")]
+        variables = {
+            "PATH": ":".join([*(f"{each}/bin" for each in environments), os.environ["PATH"]]),
+            "HOME": str(self._home),
+            "HEALTHIMAGING_EMULATOR_PORT": str(self._server.port),
+        }
+        return bash(self._with_port(command).replace(".venv/bin/", ""), folder, CREDENTIALS | variables)
+
+    def _run_command(self, block: Block) -> None:
+        self._run(block, block.text)
+
+    def _with_port(self, text: str) -> str:
+        return text.replace("4580", str(self._server.port))
+
+    def _make_folder(self, block: Block) -> Path:
+        folder = self._home / f"line-{block.line}"
+        folder.mkdir()
+        return folder
+
+    def _run_session(self, block: Block) -> None:
+        commands = re.findall(r"^\$ ((?:.*\\\n)*.*\n)", block.text, re.MULTILINE)
+        shown = re.sub(r"^\$ ((?:.*\\\n)*.*\n)", "", block.text, flags=re.MULTILINE)
+        assert self._run(block, "".join(commands)) == shown
+
+    def _run_python(self, block: Block) -> None:
+        folder = self._make_folder(block)
+        is_test = "\ndef test_" in block.text
+        file = folder / ("test_snippet.py" if is_test else "snippet.py")
+        file.write_text(self._with_port(block.text))
+        client = installed("aiobotocore") if "aiobotocore" in block.text else None
+        self._run(block, f"{'pytest' if is_test else 'python'} {file.name}", client=client, folder=folder)
+
+    def _run_javascript(self, block: Block) -> None:
+        program("javascript")
+        command = f"node --input-type module --eval {shlex.quote(block.text)}"
+        self._run(block, command, folder=installed("javascript"))
+
+    def _run_configuration(self, block: Block) -> None:
+        folder = self._make_folder(block)
+        (folder / "pytest.ini").write_text(block.text)
+        (named,) = re.findall(r"seed = (.*)", block.text)
+        (folder / named).parent.mkdir()
+        (folder / named).write_text("{datastores: []}")
+        (folder / "test_it.py").write_text("def test_it(healthimaging): assert not healthimaging.seed.baseline")
+        self._run(block, "pytest", folder=folder)
+
+    def _load_yaml(self, block: Block) -> None:
+        file = self._make_folder(block) / "file.yaml"
+        file.write_text(block.text)
+        if "AccessKeyId" in block.text:
+            assert [each.session_token for each in read_credentials(str(file))] == [None, "its-token"]
+            return
+        loaded = load_seed({}, faults=file) if block.text.startswith("- ") else load_seed(file)
+        assert loaded.baseline or loaded.faults
+        assert not self._caplog.messages
 
 
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "emulator",
-    "AWS_SECRET_ACCESS_KEY": "emulator",
-    "AWS_REGION": "us-east-1",
-    "AWS_DEFAULT_REGION": "us-east-1",
-}
-"""What a reader has set, as the documents say; nothing that leads to the emulator."""
+def install_extras(extras: frozenset[str]) -> Path:
+    """Return an environment that holds the emulator with some extras, and nothing else."""
+    name = "-".join(["reader", *sorted(extras)])
+    REQUIREMENTS.setdefault(name, [WHEEL + ",".join(sorted(extras))])
+    return installed(name)
 
 
-def test_every_block_is_run_by_a_test() -> None:
-    assert {block.language for block in BLOCKS} == {"console", "ini", "sh", "python", "javascript", "yaml"}
-
-
-@blocks("console")
-def test_a_session(shell: Callable[..., str], block: Block) -> None:
-    commands = re.findall(r"^\$ ((?:.*\\\n)*.*\n)", block.text, re.MULTILINE)
-    assert shell("".join(commands)) == re.sub(r"^\$ ((?:.*\\\n)*.*\n)", "", block.text, flags=re.MULTILINE)
-
-
-@blocks("sh")
-def test_a_command(shell: Callable[..., str], block: Block) -> None:
-    shell(block.text)
-
-
-@blocks("python")
-def test_a_python_snippet(shell: Callable[..., str], server: Server, tmp_path: Path, block: Block) -> None:
-    is_test = "\ndef test_" in block.text
-    file = tmp_path / ("test_snippet.py" if is_test else "snippet.py")
-    file.write_text(block.text.replace("4580", str(server.port)))
-    client = "aiobotocore" if "aiobotocore" in block.text else "user"
-    shell(f"{'pytest' if is_test else 'python'} {file.name}", client=client, folder=tmp_path)
-
-
-@blocks("javascript")
-def test_a_javascript_snippet(shell: Callable[..., str], block: Block) -> None:
-    program("javascript")
-    shell(f"node --input-type module --eval {shlex.quote(block.text)}", folder=installed("javascript"))
-
-
-@blocks("yaml")
-def test_a_seed_or_a_list_of_rules_or_of_credentials(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, block: Block
+@pytest.mark.parametrize("file", [file for file in FILES if BLOCKS[file]], ids=lambda file: file.name)
+def test_the_blocks_of_a_page_work_in_their_order(
+    file: Path, server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file = tmp_path / "file.yaml"
-    file.write_text(block.text)
-    if "AccessKeyId" in block.text:
-        assert [each.session_token for each in read_credentials(str(file))] == [None, "its-token"]
-        return
-    loaded = seeds.load({}, faults=file) if block.text.startswith("- ") else seeds.load(file)
-    assert loaded.baseline or loaded.faults
-    assert not caplog.messages
-
-
-@blocks("ini")
-def test_a_configuration_of_pytest(shell: Callable[..., str], tmp_path: Path, block: Block) -> None:
-    (tmp_path / "pytest.ini").write_text(block.text)
-    (named,) = re.findall(r"seed = (.*)", block.text)
-    (tmp_path / named).parent.mkdir()
-    (tmp_path / named).write_text("{datastores: []}")
-    (tmp_path / "test_it.py").write_text("def test_it(healthimaging): assert not healthimaging.seed.baseline")
-    shell("pytest", folder=tmp_path)
+    reader = Reader(server, tmp_path, caplog)
+    for block in BLOCKS[file]:
+        if not block.is_setup:
+            reader.run(block)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_links_lead_somewhere(file: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)", file.read_text()):
-        assert target.startswith("https://") or (file.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", file.read_text()):
+        if not target.startswith("https://"):
+            page = file.parent / target if target else file
+            assert page.exists(), target
+            assert not anchor or anchor in headings_of(page), f"{target}#{anchor}"
+
+
+def headings_of(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+# Tables.
 
 
 def table(first: str) -> list[list[str]]:
-    """Return the rows of the table whose head begins with a word."""
-    (text,) = (text for text in map(Path.read_text, FILES) if f"| {first} |" in text)
-    rows = text[text.index(f"| {first} |") :].partition("\n\n")[0].splitlines()[2:]
-    return [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in rows]
+    """Return the rows of all tables whose head begins with a word."""
+    rows = []
+    for text in map(Path.read_text, FILES):
+        for found in re.finditer(rf"^\| {re.escape(first)} \|.*\n\| --- .*\n((?:\|.*\n)+)", text, re.MULTILINE):
+            rows += [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in found[1].splitlines()]
+    assert rows
+    return rows
+
+
+def names(cell: str) -> list[str]:
+    """Return the words of a cell that are marked as code."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def first_names(first: str) -> list[str]:
+    return [name for row in table(first) for name in names(row[0])]
 
 
 def test_the_table_of_effects_is_whole() -> None:
-    named = {
-        value for row in table("rule") for value in json.loads(row[0].strip("`")).values() if isinstance(value, str)
-    }
-    assert named == {effect for effects in (PageEffect, BodyEffect, ConnectionEffect) for effect in get_args(effects)}
+    named = []
+    for row in table("fault"):
+        (value,) = json.loads(row[0].strip("`")).values()
+        named += [value] if isinstance(value, str) else [value["kind"]] if "kind" in value else []
+    kinds = [kind for kinds in (PaginationKind, CorruptKind, ConnectionKind) for kind in get_args(kinds)]
+    assert sorted(named) == sorted(kinds)
+
+
+def test_the_table_of_kinds_is_whole() -> None:
+    assert sorted(first_names("kind")) == sorted(EFFECTS)
+
+
+@pytest.mark.parametrize("row", table("kind"), ids=lambda row: row[0])
+def test_the_example_of_a_kind_is_a_fault_of_it(row: list[str]) -> None:
+    (kind,), (example,) = names(row[0]), names(row[1])
+    (fault,) = Emulator.from_seed().faults.add(json.loads(example))
+    assert [*fault.effects, *(["latency"] if fault.latency_effect else [])] == [kind]
+    (constructor,) = re.findall(r"`Fault\.(\w+)\(", row[3])
+    assert callable(getattr(Fault, constructor))
+
+
+def test_the_table_of_matches_is_whole() -> None:
+    assert first_names("member") == [field.encode_name for field in msgspec.structs.fields(Match)]
 
 
 def test_the_table_of_the_control_api_is_whole() -> None:
-    named = set()
-    for row in table("request"):
-        methods = re.findall(r"GET|PUT|POST|DELETE", row[0])
-        path = re.search(r"/[^`]*", row[0])
-        assert path
-        named |= {(method, path[0]) for method in methods}
-    assert named == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
+    named = [
+        (method, path)
+        for cell, *_ in table("request")
+        if "`/" in cell or " /" in cell
+        for path in re.findall(r"/[^`]*", cell)
+        for method in re.findall(r"GET|PUT|POST|DELETE", cell)
+    ]
+    assert sorted(named) == sorted((endpoint.method, endpoint.path) for endpoint in ENDPOINTS)
 
 
-def test_the_table_of_settings_is_whole() -> None:
-    named = {re.search(r"--[\w-]+", row[0])[0]: row[1].split("`")[1] for row in table("option of `serve`")}  # type: ignore[index]
-    assert named == {
-        option.opts[0]: option.envvar for option in serve.params if isinstance(option, click.Option) and option.envvar
-    }
+def test_the_table_of_control_errors_is_whole() -> None:
+    shown = [(int(row[0]), names(row[1])[0], names(row[2])[0]) for row in table("status")]
+    assert shown[-1] == (500, "InternalError", "EmulatorError")
+    assert sorted(shown[:-1]) == sorted((status, code, kind.__name__) for kind, (status, code) in STATUSES.items())
+    assert {code: kind for _, code, kind in shown[:-1]} == {code: kind.__name__ for code, kind in KINDS.items()}
+
+
+def test_the_tables_of_settings_are_whole() -> None:
+    shown = {names(row[0])[0]: (names(row[1])[0], row[2], row[3]) for row in table("option")}
+    assert shown == dict(map(describe_option, filter(is_setting, serve.params)))
+
+
+def is_setting(option: click.Parameter) -> bool:
+    return bool(option.envvar)
+
+
+def describe_option(option: click.Parameter) -> tuple[str, tuple[str, str, str]]:
+    described = option.to_info_dict()
+    help, _, default = described["help"].partition("  [default: ")
+    value = described["default"]
+    if value is False:
+        default = "off"
+    elif not default:
+        default = f"`{value}`" if isinstance(value, (str, int, float)) else "none"
+    return option.opts[0], (str(described["envvar"]), default.removesuffix("]"), help)
 
 
 def test_the_table_of_limits_is_whole() -> None:
-    named = {option for row in table("limit") for option in re.findall(r"--max-[\w-]+", row[0])}
-    assert named == {f"--max-{limit.name.replace('_', '-')}" for limit in fields(Limits)}
+    limits = [f"--{each.name.replace('_', '-')}" for each in fields(Settings) if each.name.startswith("max_")]
+    assert [name for name in first_names("limit") if name.startswith("--")] == limits
+
+
+def test_the_table_of_extras_is_whole() -> None:
+    declared = (ROOT / "pyproject.toml").read_text().partition("[project.optional-dependencies]\n")[2]
+    assert first_names("extra") == re.findall(r"^(\w+) = ", declared.partition("\n\n")[0], re.MULTILINE)
 
 
 def test_the_table_of_fixtures_is_whole() -> None:
     source = Path(pytest_plugin.__file__).read_text()
-    fixtures = set(re.findall(r"@pytest\.fixture.*\ndef (healthimaging\w*)", source))
-    assert {row[0].strip("`") for row in table("fixture")} == fixtures
+    fixtures = re.findall(r"@pytest\.fixture.*\ndef (healthimaging\w*)", source)
+    assert sorted(first_names("fixture")) == sorted(fixtures)
+
+
+def test_the_table_of_the_mark_is_whole() -> None:
+    arguments = [name.partition("=")[0] for name in first_names("argument")]
+    assert arguments == [each.name for each in fields(pytest_plugin.Options)]
+
+
+@pytest.mark.parametrize(("first", "record"), [("of a `Call`", Call), ("of an `Attempt`", Attempt)])
+def test_the_table_of_a_record_is_whole(first: str, record: type[msgspec.Struct]) -> None:
+    properties = [name for name, value in vars(record).items() if isinstance(value, property)]
+    assert sorted(first_names(first)) == sorted([*record.__struct_fields__, *properties])
+
+
+def test_the_table_of_public_names_is_whole() -> None:
+    assert sorted(first_names("name")) == sorted(healthimaging_emulator.__all__)
+
+
+def test_the_table_of_operations_is_whole() -> None:
+    shown = {name: row[1] for row in table("operations") for name in row[0].split(", ")}
+    assert shown == {each.name: "yes" if each.handler else "requests are checked" for each in OPERATIONS}
+
+
+def test_the_messages_of_failed_updates_are_whole() -> None:
+    (row,) = (row for row in table("question") if row[0] == "messages of UPDATE_FAILED")
+    beginning = "INVALID_REQUEST:  "
+    constants = {value for value in vars(metadata_updates).values() if str(value).startswith(beginning)}
+    assert {beginning + each.removeprefix(beginning) for each in names(row[1])} == constants
+
+
+def test_the_table_of_layers_is_whole() -> None:
+    shown = [tuple(names(row[1])) for row in table("layer")]
+    assert shown[::-1] == [layer for layer in LAYERS if not layer[0].startswith("__")]
 
 
 # Setting up, in a copy of the checkout that has nothing yet.
@@ -205,7 +355,7 @@ def checkout(tmp_path: Path) -> Path:
         text=True,
         check=True,
     )
-    for name in listed.stdout.splitlines():
+    for name in filter(lambda name: (ROOT / name).exists(), listed.stdout.splitlines()):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, tmp_path / name)
     return tmp_path
@@ -237,14 +387,14 @@ def started(command: str, checkout: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 class Address:
-    """What of a ``Server`` a raw client needs."""
+    """The part of a ``Server`` that a raw client needs."""
 
     def __init__(self, url: str) -> None:
         self.host, port = url.removeprefix("http://").split(":")
         self.port = int(port)
 
 
-@blocks("sh", is_setup=True)
+@pytest.mark.parametrize("block", [block for blocks in BLOCKS.values() for block in blocks if block.is_setup], ids=str)
 def test_setting_up(checkout: Path, block: Block) -> None:
     for command in lines(block.text):
         with started(command, checkout) as process:

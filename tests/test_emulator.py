@@ -1,17 +1,16 @@
-"""What a user holds: settings, accounts, image sets."""
+"""The emulator and its accounts, as a user holds them."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from freezegun import freeze_time
 
 import healthimaging_emulator as emulator_package
-from healthimaging_emulator import Emulator, Fault
-from healthimaging_emulator.aws.errors import ResourceNotFoundException
+from healthimaging_emulator import Emulator, Fault, InvalidError, NotFoundError
 
 from .conftest import DEMO
 from .demo import DATASTORE, ONE, SAMPLE, UNKNOWN
@@ -24,36 +23,13 @@ def newest(emulator: Emulator, account: str | None = None, image_set_id: str = S
     return dict(page["imageSetPropertiesList"][0])
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"page_size": 0},
-        {"page_size": 51},
-        {"token_lifetime": 0},
-        {"token_lifetime": float("nan")},
-        {"token_key": ""},
-        {"control_token": ""},
-        {"token_key": None},
-        {"token_key": "a\ud800"},
-        {"page_size": 2.5},
-        {"cors_origins": [""]},
-        {"cors_origins": ["localhost"]},
-        {"cors_origins": ["http://localhost/"]},
-        {"cors_origins": "http://localhost:3000"},
-    ],
-)
-def test_settings_out_of_range(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"page_size|token|surrogates|is no origin"):
-        Emulator.from_seed({}, **settings)
-
-
 def test_an_account_sees_its_own_changes_only(emulator: Emulator) -> None:
     emulator.image_set(DATASTORE, SAMPLE, account="111111111111").append(image_set_state="LOCKED")
     assert newest(emulator, "111111111111")["versionId"] == "5"
     assert [newest(emulator, key)["versionId"] for key in ("222222222222", "AKIAEXAMPLE", None)] == ["4", "4", "4"]
 
 
-def test_keys_that_are_no_account_share_the_default_one(emulator: Emulator) -> None:
+def test_access_keys_that_are_no_account_id_share_the_default_account(emulator: Emulator) -> None:
     emulator.image_set(DATASTORE, SAMPLE).append(image_set_state="LOCKED")
     assert [newest(emulator, key)["versionId"] for key in ("AKIAEXAMPLE", None, "000000000000")] == ["5", "5", "5"]
 
@@ -74,7 +50,7 @@ def test_two_emulators_share_nothing(emulator: Emulator) -> None:
     assert newest(other)["versionId"] == "4"
 
 
-def test_two_emulators_share_no_rule_call_or_clock(emulator: Emulator) -> None:
+def test_two_emulators_share_no_fault_call_or_clock(emulator: Emulator) -> None:
     other = Emulator.from_seed(DEMO)
     emulator.faults.add(Fault.error("ConflictException"))
     emulator.clock.freeze(5)
@@ -83,10 +59,10 @@ def test_two_emulators_share_no_rule_call_or_clock(emulator: Emulator) -> None:
     assert (len(other.faults), len(other.calls), other.clock.is_frozen) == (0, 1, False)
 
 
-def test_reset_returns_to_the_seed_and_others_notice_nothing(emulator: Emulator) -> None:
+def test_a_reset_changes_no_other_account(emulator: Emulator) -> None:
     for account in ("000000000000", "111111111111"):
         emulator.image_set(DATASTORE, SAMPLE, account=account).append(image_set_state="LOCKED")
-        emulator.account(account).faults.add(Fault.delay(0))
+        emulator.account(account).faults.add(Fault.latency(0))
     emulator.reset()
     assert [newest(emulator, account)["versionId"] for account in (None, "111111111111")] == ["4", "5"]
     assert (len(emulator.faults), len(emulator.account("111111111111").faults)) == (0, 1)
@@ -97,7 +73,7 @@ def test_versions_are_newest_first(emulator: Emulator) -> None:
     assert [version.version_id for version in image_set.versions] == ["4", "3", "2", "1"]
 
 
-def test_a_loop_sees_updating_become_updated(emulator: Emulator) -> None:
+def test_a_client_sees_updating_become_updated(emulator: Emulator) -> None:
     image_set = emulator.image_set(DATASTORE, SAMPLE)
     image_set.append(image_set_state="LOCKED", image_set_workflow_status="UPDATING")
     assert newest(emulator)["ImageSetWorkflowStatus"] == "UPDATING"
@@ -116,12 +92,70 @@ def test_freezegun_dates_new_versions(emulator: Emulator) -> None:
     assert "updatedAt" not in added
 
 
-def test_an_image_set_that_is_not_there(emulator: Emulator) -> None:
-    with pytest.raises(ResourceNotFoundException):
+def test_an_unknown_image_set_is_not_found(emulator: Emulator) -> None:
+    with pytest.raises(NotFoundError) as raised:
         emulator.image_set(DATASTORE, UNKNOWN)
+    assert str(raised.value) == f"ImageSet {UNKNOWN} was not found in Datastore {DATASTORE}."
+    with pytest.raises(NotFoundError) as raised:
+        emulator.image_set(UNKNOWN, SAMPLE)
+    assert str(raised.value) == f"Datastore {UNKNOWN} was not found."
 
 
-def test_a_document_is_a_seed() -> None:
+@pytest.mark.parametrize("id", ["", "1", "x" * 12, "1" * 13, "\u0661" * 12, "111111111111\n", 111111111111, None])
+def test_an_account_id_has_12_digits(emulator: Emulator, id: Any) -> None:
+    with pytest.raises(InvalidError) as raised:
+        emulator.account(id)
+    assert str(raised.value) == f"invalid account id {id!r}: expected 12 digits"
+    assert emulator.accounts == []
+
+
+def test_accounts_are_those_that_were_asked_for(emulator: Emulator) -> None:
+    newest(emulator, "111111111111")
+    emulator.account("222222222222")
+    assert [account.id for account in emulator.accounts] == ["111111111111", "222222222222"]
+
+
+def test_an_unknown_part_cannot_be_reset(emulator: Emulator) -> None:
+    scope: Any = "everything"
+    with pytest.raises(InvalidError) as raised:
+        emulator.reset(scope)
+    assert str(raised.value) == "invalid scope 'everything': expected one of changes, faults, calls, clock"
+
+
+@pytest.mark.parametrize(
+    ("scope", "left"),
+    [
+        ("changes", (0, 1, 1, True)),
+        ("faults", (1, 0, 1, True)),
+        ("calls", (1, 1, 0, True)),
+        ("clock", (1, 1, 1, False)),
+    ],
+)
+def test_a_reset_may_be_of_one_part(
+    emulator: Emulator, scope: Literal["changes", "faults", "calls", "clock"], left: tuple[int, int, int, bool]
+) -> None:
+    image_set = emulator.image_set(DATASTORE, SAMPLE)
+    image_set.append(image_set_state="ACTIVE")
+    emulator.faults.add(Fault.latency(0))
+    newest(emulator)
+    emulator.clock.freeze()
+    emulator.reset(scope)
+    changes = len(image_set.versions) - 4
+    assert (changes, len(emulator.faults), len(emulator.calls), emulator.clock.is_frozen) == left
+
+
+def test_a_reset_returns_to_the_seed_that_was_put_last(emulator: Emulator) -> None:
+    emulator.account().put_seed({"datastores": [{"datastoreId": DATASTORE}], "faults": [{"latency": {"seconds": 0}}]})
+    emulator.faults.clear()
+    emulator.add_image_set(DATASTORE, UNKNOWN)
+    emulator.reset()
+    assert len(emulator.faults) == 1
+    with pytest.raises(NotFoundError):
+        emulator.image_set(DATASTORE, UNKNOWN)
+    assert SAMPLE in emulator.seed.baseline[DATASTORE]
+
+
+def test_a_mapping_is_a_seed() -> None:
     image_sets = [{"imageSetId": ONE, "generate": {"versions": 3}}]
     emulator = Emulator.from_seed({"datastores": [{"datastoreId": DATASTORE, "imageSets": image_sets}]})
     assert newest(emulator, image_set_id=ONE)["versionId"] == "3"
@@ -132,18 +166,20 @@ def test_flasks_test_client_reaches_the_app(emulator: Emulator) -> None:
     assert (response.status_code, len(response.json["imageSetPropertiesList"])) == (200, 4)  # type: ignore[index]
 
 
-def test_flasks_test_client_meets_the_wires_errors_too(emulator: Emulator) -> None:
+def test_flasks_test_client_gets_the_errors_of_the_service(emulator: Emulator) -> None:
     client = emulator.app.test_client()
     for method, target in (("GET", "/x/"), ("OPTIONS", "/"), ("PUT", "//a//b")):
         response = client.open(target, method=method)
         assert (response.status_code, response.headers["x-amzn-ErrorType"]) == (404, "UnknownOperationException")
 
 
-def test_every_public_name_is_there_and_no_other() -> None:
+def test_every_public_name_is_loaded_and_no_other() -> None:
     for name in emulator_package.__all__:
         assert getattr(emulator_package, name).__name__ == name
-    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
-        _ = emulator_package.Nothing
+    unknown = "Nothing"
+    with pytest.raises(AttributeError) as raised:
+        getattr(emulator_package, unknown)
+    assert str(raised.value) == "module 'healthimaging_emulator' has no attribute 'Nothing'"
 
 
 def test_threads_may_be_the_first_to_use_the_public_names() -> None:
@@ -154,7 +190,7 @@ start = threading.Barrier(4)
 def use(name):
     start.wait()
     getattr(emulator, name)
-names = ("Emulator", "Call", "Fault", "Remote")
+names = ("Emulator", "Call", "Fault", "RemoteAccount")
 threads = [threading.Thread(target=use, args=[name]) for name in names]
 for thread in threads: thread.start()
 for thread in threads: thread.join()

@@ -1,4 +1,4 @@
-"""The examples, run as their readers would run them: in an environment that holds the wheel and nothing of ours."""
+"""The examples, run as readers run them: in an environment that holds the wheel and nothing else of this repository."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import yaml
 
 from healthimaging_emulator.server.listener import Server
 
-from .clients.conftest import PROGRAMS, bash, installed, program
+from .clients.conftest import HANG_SECONDS, PROGRAMS, bash, installed, program
 from .conftest import ROOT
 from .demo import SAMPLE
 
@@ -26,10 +28,15 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
 @pytest.fixture
-def step(tmp_path: Path, server: Server) -> Callable[[str], str]:
-    """Run a step of the workflow in a copy of the example; what it writes to GITHUB_ENV, the next steps have."""
-    folder = tmp_path / "audit-trail"
-    shutil.copytree(EXAMPLES / "audit-trail", folder, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
+def folder(tmp_path: Path) -> Path:
+    """Return a copy of the example."""
+    ignored = shutil.ignore_patterns("__pycache__", ".pytest_cache", ".mypy_cache")
+    return Path(shutil.copytree(EXAMPLES / "audit-trail", tmp_path / "audit-trail", ignore=ignored))
+
+
+@pytest.fixture
+def step(tmp_path: Path, folder: Path, server: Server) -> Callable[[str], str]:
+    """Run a step of the workflow in a copy of the example. The next steps have the variables in GITHUB_ENV."""
     github_env = tmp_path / "github.env"
     github_env.touch()
 
@@ -63,6 +70,16 @@ def test_every_job_of_the_workflow_is_run() -> None:
     assert set(WORKFLOW["jobs"]) == {"pytest", "any-command", "service-container"}
 
 
+@pytest.mark.parametrize("module", ["pytest", "mypy"])
+def test_the_example_passes_its_own_tests_and_the_strict_type_check(folder: Path, module: str) -> None:
+    """Here without an environment of its own, which is quick."""
+    finished = subprocess.run(
+        [sys.executable, "-m", module], cwd=folder, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert re.search(r"\d+ passed|Success: no issues found in 2 source files", finished.stdout)
+
+
 def test_the_workflow_waits_for_the_port_that_the_image_serves() -> None:
     (port,) = re.findall(r"EXPOSE (\d+)", DOCKERFILE)
     assert WORKFLOW["jobs"]["service-container"]["services"]["emulator"]["ports"] == [f"{port}:{port}"]
@@ -89,7 +106,7 @@ def test_the_control_api_is_reached_by_that_name() -> None:
     assert host in COMPOSE["services"]
 
 
-def test_what_the_image_copies_is_let_through() -> None:
+def test_the_files_that_the_image_copies_are_let_through() -> None:
     let_through = (ROOT / ".dockerignore").read_text().splitlines()
     copied = [name for line in re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.M) for name in line.split()]
     assert {f"!{name.partition('/')[0]}" for name in copied} == {line for line in let_through if line.startswith("!")}

@@ -1,4 +1,4 @@
-"""What we declare, held against the model that the installed botocore ships: fails when AWS changes an operation."""
+"""The declared operations against the model of the installed botocore: fails when AWS changes an operation."""
 
 from __future__ import annotations
 
@@ -6,21 +6,33 @@ from collections.abc import Iterator
 from typing import Any
 
 import botocore.session
-import msgspec
 import pytest
-from botocore.model import OperationModel, Shape
-from msgspec import inspect
+from botocore.model import OperationModel
 
-from healthimaging_emulator.aws.rest_json import Operation
+from healthimaging_emulator.aws.members import Blob, Boolean, Integer, List, Map, Shape, Structure, Text, Timestamp
+from healthimaging_emulator.aws.operation import Operation
 from healthimaging_emulator.healthimaging.operations import OPERATIONS
-from healthimaging_emulator.healthimaging.shapes import YEAR_10000, members
 
 OURS = {
-    ("versionId", "max"): 18,  # tokens hold the number
-    ("timestamp", "min"): 0,  # the years that Python knows
-    ("timestamp", "max"): YEAR_10000,
+    ("ImageSetExternalVersionId", "max"): 18,  # tokens hold the number
+    ("TagValue", "min"): 0,  # the model says it of the shape's value only in words
 }
 """Constraints that the model does not have, on purpose."""
+
+STATUSES = {"TagResource": 204, "UntagResource": 204}
+"""Statuses that AWS sends although the model says 200."""
+
+TYPES: dict[type, str] = {
+    Text: "string",
+    Integer: "integer",
+    Boolean: "boolean",
+    Timestamp: "timestamp",
+    Blob: "blob",
+    List: "list",
+    Map: "map",
+    Structure: "structure",
+}
+LOCATIONS = {"label": "uri", "query": "querystring", "header": "header"}
 
 Fact = tuple[str, Any]
 
@@ -29,95 +41,105 @@ def model() -> Any:
     return botocore.session.get_session().get_service_model("medical-imaging")
 
 
-def declared_by_us(operation: Operation) -> Iterator[Fact]:
+def declared_by_us(operation: Operation[Any, Any]) -> Iterator[Fact]:
     yield "method", operation.method
     yield "path", operation.path
     yield "status", operation.status
     yield "host prefix", operation.host_prefix
     yield from ((f"error {error.__name__}", error.status) for error in operation.errors)
-    for side, shape in (("input", operation.input), ("output", operation.output)):
-        yield from our_members(side, shape)
-    for member in members(operation.input):
-        yield (
-            f"input.{member.encode_name} location",
-            "uri" if f"{{{member.encode_name}}}" in operation.path else "querystring",
-        )
+    for side, structure in (("input", operation.input_shape), ("output", operation.output_shape)):
+        yield from our_members(side, structure)
+        for member in structure.members:
+            if member.location == "payload":
+                yield f"{side} payload", member.name
+            elif member.location != "body":
+                location = LOCATIONS[member.location], member.location_name
+                yield f"{side}.{member.name} location", location
 
 
-def our_members(path: str, shape: type[msgspec.Struct]) -> Iterator[Fact]:
-    for member in members(shape):
-        yield f"{path}.{member.encode_name} required", member.required
-        yield from our_type(f"{path}.{member.encode_name}", member.type)
+def our_members(path: str, structure: Structure, *, is_sensitive: bool = False) -> Iterator[Fact]:
+    yield f"{path} members", [member.name for member in structure.members]
+    yield f"{path} union", structure.is_union
+    for member in structure.members:
+        inside = f"{path}.{member.name}"
+        yield f"{inside} required", member.is_required
+        yield f"{inside} token", member.is_idempotency_token
+        sensitive = is_sensitive or member.is_sensitive
+        yield f"{inside} sensitive", sensitive
+        yield from our_shape(inside, member.shape, is_sensitive=sensitive)
 
 
-def our_type(path: str, type_info: inspect.Type, pattern: str | None = None) -> Iterator[Fact]:
-    match type_info:
-        case inspect.UnionType(types=types):
-            (inner,) = (each for each in types if not isinstance(each, inspect.NoneType))
-            yield from our_type(path, inner)
-        case inspect.Metadata(type=inner, extra=extra):
-            yield from our_type(path, inner, (extra or {}).get("pattern"))
-        case inspect.StrType(min_length=least, max_length=most):
-            yield from ((f"{path} type", "string"), (f"{path} pattern", pattern))
-            yield from ((f"{path} min", least), (f"{path} max", most))
-        case inspect.IntType(ge=least, le=most):
-            yield from ((f"{path} type", "integer"), (f"{path} min", least), (f"{path} max", most))
-        case inspect.FloatType(ge=least, lt=most):
-            yield from ((f"{path} type", "timestamp"), (f"{path} min", least), (f"{path} max", most))
-        case inspect.BoolType():
-            yield f"{path} type", "boolean"
-        case inspect.LiteralType(values=values):
-            yield from ((f"{path} type", "string"), (f"{path} enum", set(values)))
-        case inspect.VarTupleType(item_type=item):
-            yield f"{path} type", "list"
-            yield from our_type(f"{path}[]", item)
-        case inspect.StructType(cls=cls):
-            yield f"{path} type", "structure"
-            yield from our_members(path, cls)
-        case _:
-            raise AssertionError(f"{path}: compare {type_info} too")
+def our_shape(path: str, shape: Shape, *, is_sensitive: bool) -> Iterator[Fact]:
+    yield f"{path} type", TYPES[type(shape)]
+    match shape:
+        case Text():
+            yield f"{path} enum", list(shape.values)
+            yield f"{path} pattern", shape.pattern
+            yield f"{path} range", (shape.min_length, shape.max_length)
+        case Integer(least, most):
+            yield f"{path} range", (least, most)
+        case Blob(shortest, longest):
+            yield f"{path} range", (shortest, longest)
+        case List(item, shortest, longest):
+            yield f"{path} range", (shortest, longest)
+            yield from our_shape(f"{path}[]", item, is_sensitive=is_sensitive)
+        case Map(key, value):
+            yield from our_shape(f"{path}.key", key, is_sensitive=is_sensitive)
+            yield from our_shape(f"{path}.value", value, is_sensitive=is_sensitive)
+        case Structure():
+            yield from our_members(path, shape, is_sensitive=is_sensitive)
 
 
 def declared_by_aws(operation: OperationModel) -> Iterator[Fact]:
     yield "method", operation.http["method"]
     yield "path", operation.http["requestUri"]
-    yield "status", operation.http["responseCode"]
+    yield "status", STATUSES.get(operation.name, operation.http["responseCode"])
     yield "host prefix", (operation.endpoint or {}).get("hostPrefix", "")
     yield from ((f"error {error.name}", error.metadata["error"]["httpStatusCode"]) for error in operation.error_shapes)
     for side, shape in (("input", operation.input_shape), ("output", operation.output_shape)):
         yield from aws_members(side, shape)
-    for name, member in operation.input_shape.members.items():
-        yield f"input.{name} location", member.serialization["location"]
+        if payload := shape.serialization.get("payload"):
+            yield f"{side} payload", payload
+        for name, member in shape.members.items():
+            if location := member.serialization.get("location"):
+                yield f"{side}.{name} location", (location, member.serialization.get("name", name))
 
 
-def aws_members(path: str, shape: Any) -> Iterator[Fact]:
+def aws_members(path: str, shape: Any, *, is_sensitive: bool = False) -> Iterator[Fact]:
+    yield f"{path} members", list(shape.members)
+    yield f"{path} union", bool(getattr(shape, "is_tagged_union", False))
     for name, member in shape.members.items():
-        yield f"{path}.{name} required", name in shape.required_members
-        yield from aws_type(f"{path}.{name}", member)
+        inside = f"{path}.{name}"
+        yield f"{inside} required", name in shape.required_members
+        yield f"{inside} token", bool(member.metadata.get("idempotencyToken"))
+        sensitive = is_sensitive or bool(member.metadata.get("sensitive"))
+        yield f"{inside} sensitive", sensitive
+        yield from aws_shape(inside, member, is_sensitive=sensitive)
 
 
-def aws_type(path: str, shape: Any) -> Iterator[Fact]:
+def aws_shape(path: str, shape: Any, *, is_sensitive: bool) -> Iterator[Fact]:
     yield f"{path} type", shape.type_name
-    if shape.type_name == "structure":
-        yield from aws_members(path, shape)
-    elif shape.type_name == "list":
-        yield from aws_type(f"{path}[]", shape.member)
-    elif getattr(shape, "enum", None):
-        yield f"{path} enum", set(shape.enum)
-    elif shape.type_name != "boolean":
-        yield from ((f"{path} {limit}", constraint(path, shape, limit)) for limit in ("min", "max"))
-        if shape.type_name == "string":
+    limits = tuple(shape.metadata.get(limit, OURS.get((shape.name, limit))) for limit in ("min", "max"))
+    match shape.type_name:
+        case "string":
+            yield f"{path} enum", list(shape.enum)
             yield f"{path} pattern", shape.metadata.get("pattern")
-
-
-def constraint(path: str, shape: Shape, limit: str) -> Any:
-    name = path.rpartition(".")[2] if shape.type_name == "string" else shape.type_name
-    return shape.metadata.get(limit, OURS.get((name, limit)))
+            yield f"{path} range", limits
+        case "integer" | "blob":
+            yield f"{path} range", limits
+        case "list":
+            yield f"{path} range", limits
+            yield from aws_shape(f"{path}[]", shape.member, is_sensitive=is_sensitive)
+        case "map":
+            yield from aws_shape(f"{path}.key", shape.key, is_sensitive=is_sensitive)
+            yield from aws_shape(f"{path}.value", shape.value, is_sensitive=is_sensitive)
+        case "structure":
+            yield from aws_members(path, shape, is_sensitive=is_sensitive)
 
 
 @pytest.mark.newest_boto3
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_an_operation_is_what_aws_declares(operation: Operation) -> None:
+def test_an_operation_is_declared_as_aws_declares_it(operation: Operation[Any, Any]) -> None:
     ours = dict(declared_by_us(operation))
     theirs = dict(declared_by_aws(model().operation_model(operation.name)))
     differences = [
@@ -128,7 +150,12 @@ def test_an_operation_is_what_aws_declares(operation: Operation) -> None:
     assert not differences, "\n".join(differences)
 
 
+@pytest.mark.newest_boto3
+def test_every_operation_of_the_service_is_declared() -> None:
+    assert sorted(operation.name for operation in OPERATIONS) == sorted(model().operation_names)
+
+
 def test_an_error_has_one_required_member_in_lower_case() -> None:
-    for operation in OPERATIONS:
-        for shape in model().operation_model(operation.name).error_shapes:
+    for name in model().operation_names:
+        for shape in model().operation_model(name).error_shapes:
             assert (list(shape.members), shape.required_members) == (["message"], ["message"])

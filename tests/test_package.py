@@ -1,16 +1,17 @@
-"""The wheel: what is in it, and that it is enough, on every Python that is on this machine."""
+"""The wheel and the sdist: their files, and the wheel alone on every Python of this machine."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import ENVIRONMENTS, UV, wheel
+from tests.clients.conftest import UV, wheel
 from tests.conftest import ROOT
 from tests.demo import DATASTORE, MANY
 
@@ -19,7 +20,7 @@ SUPPORTED = ["3.10", "3.11", "3.12", "3.13"]
 
 
 def pythons() -> list[tuple[str, str]]:
-    """Return the versions that are here, and where: this one, those on the path, and those of pyenv."""
+    """Return the versions and their programs: this one, those on the path, and those of pyenv."""
     found = {f"{sys.version_info[0]}.{sys.version_info[1]}": sys.executable}
     for version in SUPPORTED:
         of_pyenv = map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
@@ -29,38 +30,70 @@ def pythons() -> list[tuple[str, str]]:
     return sorted(found.items())
 
 
+def repository() -> set[str]:
+    """Return the files that are in the repository, or would be with the next commit."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return {name for name in listed.stdout.splitlines() if (ROOT / name).exists()}
+
+
 def test_nothing_large_is_in_the_repository() -> None:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
-    sizes = {name: (ROOT / name).stat().st_size for name in listed.stdout.splitlines() if (ROOT / name).exists()}
+    sizes = {name: (ROOT / name).stat().st_size for name in repository()}
     assert {name: size for name, size in sizes.items() if size > 200_000} == {}
 
 
+PACKAGE = "emulator/healthimaging_emulator/"
+DATA = {"py.typed", "healthimaging/dicom_dictionary.txt", "healthimaging/dicom_levels.txt"}
+
+
 def test_the_wheel_holds_the_package_and_nothing_else() -> None:
-    package = ROOT / "emulator" / "healthimaging_emulator"
-    expected = {str(file.relative_to(ROOT / "emulator")) for file in package.rglob("*.py")}
-    expected |= {"healthimaging_emulator/py.typed"}
-    expected |= {f"healthimaging_emulator/fixtures/{file.name}" for file in (ROOT / "fixtures").iterdir()}
+    files = {name.removeprefix(PACKAGE) for name in repository() if name.startswith(PACKAGE)}
+    assert {name for name in files if not name.endswith(".py")} == DATA
+    files |= {f"fixtures/{file.name}" for file in (ROOT / "fixtures").iterdir()}
     with zipfile.ZipFile(wheel()) as archive:
         names = set(archive.namelist())
         (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
         text = archive.read(metadata).decode()
-    about = metadata.removesuffix("METADATA")
-    assert names - expected == {
-        about + name for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
+    about = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
+    assert names == {f"healthimaging_emulator/{name}" for name in files} | {
+        metadata.removesuffix("METADATA") + name for name in about
     }
-    assert expected - names == set()
     assert f"Requires-Python: >={SUPPORTED[0]}\n" in text
+    extras = [line.partition(": ")[2] for line in text.splitlines() if line.startswith("Provides-Extra: ")]
+    assert extras == ["boto3", "pytest", "sigv4", "tls"]
 
 
+def test_the_sdist_holds_the_repository_and_builds_the_same_wheel(tmp_path: Path) -> None:
+    subprocess.run([*UV, "build", "--quiet", "--sdist", "--out-dir", str(tmp_path)], cwd=ROOT, check=True)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    used = {name for name in repository() if name == ".gitignore" or not name.startswith((".", "Dockerfile"))}
+    assert names == used | {"PKG-INFO"}
+    subprocess.run([*UV, "build", "--quiet", "--wheel", "--out-dir", str(tmp_path), str(sdist)], check=True)
+    assert checksums(tmp_path / wheel().name) == checksums(wheel())
+
+
+def checksums(archive: Path) -> dict[str, int]:
+    with zipfile.ZipFile(archive) as opened:
+        return {member.filename: member.CRC for member in opened.infolist()}
+
+
+TARGET = f"/datastore/{DATASTORE}/imageSet/{MANY}"
 SMOKE = f"""
-import json, sys
+import base64, gzip, json
 from healthimaging_emulator import Credentials, Emulator
-path = "/datastore/{DATASTORE}/imageSet/{MANY}/listImageSetVersions"
-with Emulator.from_seed().serve() as server:
-    from http.client import HTTPConnection
+from http.client import HTTPConnection
+with Emulator.from_seed(transition_reads=0).serve() as server:
     connection = HTTPConnection(server.host, server.port)
-    connection.request("POST", path)
-    print(len(json.load(connection.getresponse())["imageSetPropertiesList"]))
+    def ask(path, body=None):
+        connection.request("POST", "{TARGET}/" + path, body)
+        return connection.getresponse().read()
+    print(len(json.loads(ask("listImageSetVersions"))["imageSetPropertiesList"]))
+    attributes = base64.b64encode(json.dumps({{"Patient": {{"DICOM": {{"PatientName": "Roe"}}}}}}).encode()).decode()
+    update = json.dumps({{"DICOMUpdates": {{"updatableAttributes": attributes}}}})
+    print(json.loads(ask("updateImageSetMetadata?latestVersion=137", update))["imageSetState"])
+    print(json.loads(gzip.decompress(ask("getImageSetMetadata")))["Patient"]["DICOM"]["PatientName"])
     connection.close()
 missing = []
 for use in (lambda: Emulator.from_seed().client(),
@@ -68,15 +101,15 @@ for use in (lambda: Emulator.from_seed().client(),
     try:
         use()
     except ImportError as error:
-        missing.append(error.name.partition(".")[0])
+        missing.append(str(error))
 print(missing)
 """
 
 
 @pytest.mark.parametrize(("version", "python"), pythons(), ids=lambda value: value if "/" not in value else "")
-def test_the_wheel_alone_is_enough(version: str, python: str) -> None:
-    folder = ENVIRONMENTS / f"wheel-{version}"
-    subprocess.run([*UV, "venv", "--quiet", "--clear", "--python", python, str(folder)], check=True)
+def test_the_wheel_alone_is_enough(version: str, python: str, tmp_path: Path) -> None:
+    folder = tmp_path / version
+    subprocess.run([*UV, "venv", "--quiet", "--python", python, str(folder)], check=True)
     subprocess.run([*UV, "pip", "install", "--quiet", "--python", str(folder), str(wheel())], check=True)
 
     def run(*command: str, code: int = 0) -> str:
@@ -91,10 +124,20 @@ def test_the_wheel_alone_is_enough(version: str, python: str) -> None:
         assert finished.returncode == code, finished.stderr
         return finished.stdout + finished.stderr
 
-    assert run("python", "-W", "error", "-c", SMOKE) == "50\n['boto3', 'botocore']\n"
-    assert "healthimaging-emulator, version" in run("healthimaging-emulator", "--version")
+    missing = ["No module named 'boto3'", "No module named 'botocore'"]
+    assert run("python", "-W", "error", "-c", SMOKE) == f"50\nLOCKED\nRoe\n{missing}\n"
+    assert run("healthimaging-emulator", "--version") == (
+        f"healthimaging-emulator, version {wheel().name.split('-')[1]}\n"
+    )
     assert run("healthimaging-emulator", "exec", "--", "true") == ""
     strict = ("--require-signature", "--credential", "a:s")
-    assert "install the extra sigv4" in run("healthimaging-emulator", "exec", *strict, "--", "true", code=1)
-    tls = run("healthimaging-emulator", "serve", "--port", "0", "--tls-self-signed", code=1)
-    assert tls == "Error: trustme is needed, the extra tls: healthimaging-emulator[tls]\n"
+    assert run("healthimaging-emulator", "exec", *strict, "--", "true", code=1) == (
+        "Error: No module named 'botocore'; install the extra sigv4: healthimaging-emulator[sigv4]\n"
+    )
+    assert run("healthimaging-emulator", "serve", "--port", "0", "--tls-self-signed", code=1) == (
+        "Error: No module named 'trustme'; install the extra tls: healthimaging-emulator[tls]\n"
+    )
+    capture = ("--datastore-id", DATASTORE, "--image-set-id", MANY)
+    assert run("healthimaging-emulator", "seed", "capture", *capture, code=1) == (
+        "Error: No module named 'boto3'; install the extra boto3: healthimaging-emulator[boto3]\n"
+    )

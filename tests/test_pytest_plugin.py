@@ -1,4 +1,4 @@
-"""The pytest plugin, in runs of pytest of its own: what a user's test suite sees."""
+"""The pytest plugin as the test suites of users see it, in runs of pytest of their own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
-from healthimaging_emulator import Emulator, Limits
+from healthimaging_emulator import Emulator
 from healthimaging_emulator.server.listener import Server
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, ONE, SAMPLE
@@ -40,7 +41,7 @@ class Run(Protocol):
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a test file; the plugin is found as it is by every user, by its entry point."""
+    """Run a test file. The plugin is found by its entry point, as it is in every installation."""
     for name in ("PYTEST_ADDOPTS", "CI"):  # with CI, pytest prints every failure twice
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "example.com")
@@ -52,7 +53,14 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
-def a_seed(versions: int) -> dict[str, Any]:
+def get_report(result: pytest.RunResult) -> list[str]:
+    """Return the lines of the only failure or error of a run."""
+    lines = result.stdout.lines
+    (start,) = (index for index, line in enumerate(lines) if re.fullmatch(r"_+ .* _+", line))
+    return lines[start + 1 : next(index for index, line in enumerate(lines) if "short test summary" in line)]
+
+
+def make_seed(versions: int) -> dict[str, Any]:
     image_set = {"imageSetId": ONE, "generate": {"versions": versions}}
     return {"datastores": [{"datastoreId": DATASTORE, "imageSets": [image_set]}]}
 
@@ -74,17 +82,21 @@ def test_client(healthimaging_client, healthimaging):
 
 def test_nothing_stays_patched():
     from botocore.endpoint import Endpoint
-    assert Endpoint._do_get_response.__module__ == "botocore.endpoint"
+    from botocore.session import Session
+    from botocore.signers import RequestSigner
+    assert Endpoint.make_request.__module__ == "botocore.endpoint"
+    assert Session.create_client.__module__ == "botocore.session"
+    assert RequestSigner.sign.__module__ == "botocore.signers"
 """
     ).assert_outcomes(passed=4)
 
 
 def test_seeds_come_from_the_configuration_the_mark_or_a_fixture(run: Run, pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nhealthimaging_seed = seeds/three.json")
-    pytester.mkdir("seeds").joinpath("three.json").write_text(json.dumps(a_seed(3)))
+    pytester.mkdir("seeds").joinpath("three.json").write_text(json.dumps(make_seed(3)))
     run(
         f"""
-FOUR = {a_seed(4)!r}
+FOUR = {make_seed(4)!r}
 
 def test_configured(healthimaging):
     assert len(listed(image_set_id=ONE)) == 3
@@ -128,19 +140,20 @@ class TestOverridden:
 def test_a_bad_seed_is_one_line(run: Run, fixture: str) -> None:
     result = run(f"@pytest.mark.healthimaging(seed={{'datastore': []}})\ndef test_it({fixture}): pass")
     result.assert_outcomes(errors=1)
-    assert "the seed cannot be loaded: document: $: Object contains unknown field `datastore`" in result.stdout.lines
+    message = "document: $: Object contains unknown field `datastore` (did you mean datastores?)"
+    assert get_report(result) == [f"the seed cannot be loaded: {message}"]
 
 
-def test_the_mark_alone_is_enough_and_adds_rules(run: Run) -> None:
+def test_the_mark_alone_is_enough_and_adds_faults(run: Run) -> None:
     run(
         """
 @pytest.mark.healthimaging(faults=[Fault.error("ConflictException")])
-def test_a_rule():
+def test_a_fault():
     with pytest.raises(ClientError, match="ConflictException"):
         listed()
 
 @pytest.mark.healthimaging(faults={"error": {"code": "ConflictException"}})
-def test_one_rule_as_on_the_wire(healthimaging_server):
+def test_one_fault_in_the_spelling_of_the_wire(healthimaging_server):
     with pytest.raises(ClientError, match="ConflictException"):
         listed()
 """
@@ -171,9 +184,9 @@ seen = []
 
 @pytest.mark.parametrize("_", range(3))
 def test_account(healthimaging_server, _):
-    assert (len(healthimaging_server.account), healthimaging_server.account.isdigit()) == (12, True)
-    assert os.environ["AWS_ACCESS_KEY_ID"] == healthimaging_server.account
-    seen.append((healthimaging_server.url, healthimaging_server.account))
+    assert (len(healthimaging_server.id), healthimaging_server.id.isdigit()) == (12, True)
+    assert os.environ["AWS_ACCESS_KEY_ID"] == healthimaging_server.id
+    seen.append((healthimaging_server.url, healthimaging_server.id))
     healthimaging_server.image_set(DATASTORE, SAMPLE).append(image_set_state="LOCKED")
     program = "import test_it; print(test_it.listed()[0])"
     child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -198,7 +211,7 @@ elsewhere = boto3.client("medical-imaging", "us-east-1", endpoint_url="http://12
     aws_access_key_id="x", aws_secret_access_key="x")
 
 def test_server(healthimaging_server):
-    with pytest.raises(RuntimeError, match="would have asked runtime-medical-imaging.us-east-1.amazonaws.com: it was"):
+    with pytest.raises(RuntimeError, match="^a client would have reached runtime-medical-imaging.us-east-1"):
         listed(before)
     with pytest.raises(EndpointConnectionError):
         listed(elsewhere)
@@ -207,10 +220,10 @@ def test_server(healthimaging_server):
     ).assert_outcomes(passed=1)
 
 
-def test_a_test_has_one_or_the_other(run: Run) -> None:
+def test_a_test_has_one_of_the_two_fixtures(run: Run) -> None:
     result = run("def test_both(healthimaging, healthimaging_server): pass")
     result.assert_outcomes(errors=1)
-    assert "a test has either healthimaging or healthimaging_server" in result.stdout.str()
+    assert get_report(result)[0] == "a test has either healthimaging or healthimaging_server"
 
 
 def test_the_mark_goes_before_all_other_fixtures(run: Run, pytester: pytest.Pytester) -> None:
@@ -268,20 +281,20 @@ def test_server(healthimaging_server):
         listed()
     assert listed(image_set_id=MANY)
 
-@pytest.mark.healthimaging(seed={a_seed(3)!r})
+@pytest.mark.healthimaging(seed={make_seed(3)!r})
 def test_seed(healthimaging_server):
     assert len(listed(image_set_id=ONE)) == 3
 """
     run(tests, "--healthimaging-endpoint", demo_server.url).assert_outcomes(passed=2)
 
 
-def test_an_emulator_elsewhere_that_is_not_there_is_said_to_be_missing(run: Run) -> None:
+def test_an_emulator_elsewhere_that_is_not_there_is_one_line(run: Run) -> None:
     result = run("def test_server(healthimaging_server): pass", "--healthimaging-endpoint", "http://127.0.0.1:1")
     result.assert_outcomes(errors=1)
-    assert "--healthimaging-endpoint http://127.0.0.1:1: [Errno 111] Connection refused" in result.stdout.lines
+    assert get_report(result) == ["--healthimaging-endpoint: cannot reach http://127.0.0.1:1: Connection refused"]
 
 
-def test_an_emulator_elsewhere_may_want_a_token(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_emulator_elsewhere_may_require_a_token(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEALTHIMAGING_EMULATOR_CONTROL_TOKEN", "sesame")
     with Emulator.from_seed(DEMO, control_token="sesame").serve() as server:
         test = "def test_server(healthimaging_server): assert healthimaging_server.calls == []"
@@ -302,11 +315,11 @@ def test_server(healthimaging_server, number, pytestconfig):
     assert len({url for _, url in map(str.split, seen)}) == len({worker for worker, _ in map(str.split, seen)})
 
 
-# Rules that never fire, and the journal.
+# Faults that never fire, and the call journal.
 
 
 @pytest.mark.parametrize("fixture", ["healthimaging", "healthimaging_server"])
-def test_a_rule_that_never_fired_fails_the_test_and_names_the_nearest_miss(run: Run, fixture: str) -> None:
+def test_a_fault_that_never_fired_fails_the_test_and_names_the_nearest_miss(run: Run, fixture: str) -> None:
     result = run(
         f"""
 @pytest.mark.healthimaging(faults=[Fault.error("ConflictException", page=2, id="second")])
@@ -337,26 +350,40 @@ def test_seeded({fixture}):
     )
     result.assert_outcomes(failed=4, passed=2)
     name = f"ListImageSetVersions {DATASTORE}/{SAMPLE}, page 1: Success"
-    lines = [re.sub(" [0-9]{12} ", " X ", line) for line in result.stdout.lines if line.startswith("fault rule")]
+    lines = [re.sub(" [0-9]{12} ", " X ", line) for line in result.stdout.lines if line.startswith("fault ")]
     assert lines == [
-        f"fault rule second of account X never fired: the nearest miss was attempt 1 of {name}: its page is 1, not 2",
-        "fault rule fault-1 of account X never fired: no request came",
-        "fault rule fault-2 of account X never fired: no request came",
-        "fault rule fault-1 of account X never fired: no request came",
-        "fault rule mine of account X never fired: no request came",
+        f"fault second of account X never fired: the nearest miss was attempt 1 of {name}: its page is 1, not 2",
+        "fault fault-1 of account X never fired: no request came",
+        "fault fault-2 of account X never fired: no request came",
+        "fault fault-1 of account X never fired: no request came",
+        "fault mine of account X never fired: no request came",
     ]
 
 
-def test_a_rule_of_another_account_counts_too(run: Run) -> None:
+def test_a_fault_that_was_picked_without_use_has_not_fired(run: Run) -> None:
+    result = run(
+        """
+@pytest.mark.healthimaging(faults=[Fault.pagination("drop-token", id="last")])
+def test_short(healthimaging):
+    listed()  # one page, which has no token
+"""
+    )
+    result.assert_outcomes(failed=1)
+    assert get_report(result)[0] == (
+        "fault last of account 000000000000 never fired: it was picked, but the answer had nothing to change"
+    )
+
+
+def test_a_fault_of_another_account_counts_too(run: Run) -> None:
     run(
         """
 def test_other(healthimaging):
-    healthimaging.account("111111111111").faults.add(Fault.delay(0))
+    healthimaging.account("111111111111").faults.add(Fault.latency(0))
 """
     ).assert_outcomes(failed=1)
 
 
-def test_a_failure_of_the_test_itself_is_not_hidden_and_shows_the_journal(run: Run) -> None:
+def test_a_failure_of_the_test_itself_is_not_hidden_and_shows_the_calls(run: Run) -> None:
     result = run(
         """
 @pytest.mark.healthimaging(faults=[Fault.error("ThrottlingException", times=1), Fault.error("ConflictException")])
@@ -393,7 +420,7 @@ def test_none(healthimaging_server):
     result.stdout.no_fnmatch_line("*never fired*")
 
 
-def test_a_journal_that_cannot_be_had_hides_nothing(run: Run) -> None:
+def test_calls_that_cannot_be_fetched_hide_nothing(run: Run) -> None:
     result = run(
         """
 def test_mine(healthimaging_server):
@@ -402,23 +429,82 @@ def test_mine(healthimaging_server):
 """
     )
     result.stdout.fnmatch_lines(
-        ["*AssertionError: mine", "*- HealthImaging calls of account * -*", "unknown: *refused*"]
+        [
+            "*AssertionError: mine",
+            "*- HealthImaging calls of account * -*",
+            "unknown: cannot reach http://127.0.0.1:1: Connection refused",
+        ]
     )
 
 
 @pytest.mark.parametrize("mark", ["fault=[]", "[]"])
-def test_a_mark_that_cannot_be_meant_is_an_error(run: Run, mark: str) -> None:
+def test_an_argument_that_the_mark_does_not_know_is_an_error(run: Run, mark: str) -> None:
     result = run(f"@pytest.mark.healthimaging({mark})\ndef test_it(): pass")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*takes seed=, faults=, backoff=, allow_unfired=*"])
+    result.stdout.fnmatch_lines(["E*@pytest.mark.healthimaging takes seed=, faults=, backoff=, allow_unfired="])
 
 
-def test_the_plugin_says_what_it_has(run: Run) -> None:
+def test_the_plugin_describes_itself(run: Run) -> None:
     fixtures = run("", "--fixtures").stdout.str()
     for name in ("healthimaging", "healthimaging_client", "healthimaging_server", "healthimaging_seed"):
         assert f"\n{name} -- " in fixtures
     assert "@pytest.mark.healthimaging(seed, faults, backoff, allow_unfired)" in run("", "--markers").stdout.str()
     assert "healthimaging_seed (paths)" in run("", "--help").stdout.str()
+
+
+# A repository with a folder or a module called emulator.
+
+OWN = "WHOSE = 'mine'\n"
+OWN_TESTS = f"""
+import boto3
+import emulator
+from emulator import pacs
+
+def test_the_name_is_the_users():
+    assert pacs.WHOSE == "mine"
+    assert emulator.__name__ == "emulator"
+
+def test_the_plugin_works_beside_it(healthimaging):
+    page = boto3.client("medical-imaging").list_image_set_versions(datastoreId={DATASTORE!r}, imageSetId={SAMPLE!r})
+    assert [entry["versionId"] for entry in page["imageSetPropertiesList"]] == ["4", "3", "2", "1"]
+
+def test_the_server_works_beside_it(healthimaging_server):
+    test_the_plugin_works_beside_it(None)
+"""
+
+
+PACKAGE = {"emulator/__init__.py": "", "emulator/pacs.py": OWN}
+NAMESPACE = {"emulator/pacs.py": OWN}
+PYTEST, PYTHON_M_PYTEST = [str(Path(sys.executable).with_name("pytest"))], [sys.executable, "-m", "pytest"]
+
+
+@pytest.mark.parametrize(
+    ("command", "files"),
+    [
+        (PYTEST, PACKAGE | {"test_own.py": OWN_TESTS}),
+        (PYTHON_M_PYTEST, PACKAGE | {"test_own.py": OWN_TESTS}),
+        (PYTEST, NAMESPACE | {"test_own.py": OWN_TESTS}),
+        (PYTHON_M_PYTEST, NAMESPACE | {"test_own.py": OWN_TESTS}),
+        (PYTEST, PACKAGE | {"emulator/conftest.py": "", "emulator/test_own.py": OWN_TESTS}),
+        (PYTHON_M_PYTEST, PACKAGE | {"tests/test_own.py": OWN_TESTS}),
+    ],
+)
+def test_a_folder_called_emulator_in_the_users_repository_is_left_alone(
+    tmp_path: Path, command: list[str], files: dict[str, str]
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    finished = subprocess.run(
+        [*command, "-q", "-p", "no:cacheprovider", *WITHOUT],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "3 passed" in finished.stdout
 
 
 def test_a_run_that_does_not_use_it_loads_nothing_of_it() -> None:
@@ -440,10 +526,10 @@ print(*sorted(set(sys.modules) - before))
     }
 
 
-def test_an_account_is_given_back_also_where_setting_up_fails(run: Run) -> None:
-    with Emulator.from_seed(DEMO, limits=Limits(accounts=2)).serve() as server:
+def test_an_account_is_removed_although_setting_up_fails(run: Run) -> None:
+    with Emulator.from_seed(DEMO, max_accounts=2).serve() as server:
         tests = """
-@pytest.mark.healthimaging(faults=[{"delay": {"seconds": -1}}])
+@pytest.mark.healthimaging(faults=[{"latency": {"seconds": -1}}])
 def test_bad(healthimaging_server): pass
 
 @pytest.mark.parametrize("number", range(3))

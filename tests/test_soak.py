@@ -1,4 +1,4 @@
-"""Load and time: briefly in every run, and as long as ``make soak`` says (``SOAK`` is in seconds)."""
+"""The server under load for some time: briefly in every run, and for ``SOAK`` seconds in ``make soak``."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from healthimaging_emulator import Remote
-from healthimaging_emulator.faults.fault import BodyEffect, PageEffect
+from healthimaging_emulator import RemoteAccount
+from healthimaging_emulator.faults.corrupt import CorruptKind
+from healthimaging_emulator.faults.pagination import PaginationKind
 from tests.cli.conftest import Address, serving
 from tests.demo import DATASTORE, FIFTY_ONE, MANY, path
 from tests.raw import HANG_SECONDS, JSON, Client, request, until
@@ -30,7 +31,7 @@ from tests.raw import HANG_SECONDS, JSON, Client, request, until
 SECONDS = float(os.environ.get("SOAK", "3"))
 CONNECTIONS = 64
 WARM, REQUESTS = 10_000, 100_000 if SECONDS >= 60 else 30_000
-"""Memory after the first so many requests, which fill the journal and the heaps of threads, and after all of them."""
+"""Requests after which memory is measured: the first ones fill the journal and the heaps of threads."""
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it reads /proc, which Linux has")
 
@@ -41,7 +42,7 @@ class Served:
     def __init__(self, process: subprocess.Popen[str], banner: list[str]) -> None:
         self.process = process
         self.address: Any = Address(banner)
-        self.remote = Remote(f"http://127.0.0.1:{self.address.port}")
+        self.account = RemoteAccount(f"http://127.0.0.1:{self.address.port}")
         self._proc = Path(f"/proc/{process.pid}")
         assert self.ask() == 200
         until(lambda: self.open[0] == IDLE_THREADS)
@@ -49,7 +50,7 @@ class Served:
 
     @property
     def open(self) -> tuple[int, int]:
-        """How many threads and descriptors it has."""
+        """The numbers of its threads and descriptors."""
         return self._number("Threads"), len(os.listdir(self._proc / "fd"))
 
     def settle(self) -> None:
@@ -74,7 +75,7 @@ class Served:
 def served() -> Iterator[Served]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(10_000, hard), hard))
-    with serving("--log-level", "error") as (process, banner):
+    with serving("--log-level", "error", **UNCOVERED) as (process, banner):
         yield Served(process, banner)
         process.send_signal(signal.SIGTERM)
         assert process.wait(HANG_SECONDS) == 0
@@ -83,25 +84,34 @@ def served() -> Iterator[Served]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+UNCOVERED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
+"""Keep coverage out of the server: its own memory grows with the requests."""
+
 IDLE_THREADS = 3
 """One waits for signals, one for connections, and one for lines to log."""
 
 BROKEN = ("reset", "close", "stall")
-STATUSES = {"throttle": 429, "fail": 500, "rate": 429}
-RULES: list[dict[str, Any]] = [
-    {"id": "late", "delay": {"seconds": 0.001, "jitter": 0.001}},
+STATUSES = {"throttle": 429, "fail": 500, "rate": 429, "lost": 503}
+FAULTS: list[dict[str, Any]] = [
+    {"id": "late", "latency": {"seconds": 0.001, "jitter": 0.001}},
     {"id": "throttle", "error": {"code": "ThrottlingException", "retryAfter": 1}},
     {"id": "fail", "error": {"code": "InternalServerException"}},
-    {"id": "rate", "rate": {"perSecond": 1, "burst": 1}},
-    *({"id": effect, "page": effect} for effect in get_args(PageEffect)),
-    *({"id": effect, "body": effect} for effect in get_args(BodyEffect)),
-    *({"id": effect, "connection": effect} for effect in ("reset", "close", "cut")),
-    {"id": "stall", "connection": "stall", "seconds": 0.01},
+    {"id": "rate", "rateLimit": {"perSecond": 1, "burst": 1}},
+    {"id": "lost", "error": {"code": "Lost", "status": 503}, "when": "after"},
+    *({"id": kind, "pagination": kind} for kind in get_args(PaginationKind)),
+    *({"id": kind, "corrupt": kind} for kind in get_args(CorruptKind)),
+    *({"id": kind, "connection": kind} for kind in ("reset", "close", "cut")),
+    {"id": "stall", "connection": {"kind": "stall", "seconds": 0.01}},
+    {
+        "id": "stub",
+        "match": {"operation": "ListImageSetVersions"},
+        "respond": {"imageSetPropertiesList": [{"imageSetId": MANY, "versionId": "1", "imageSetState": "ACTIVE"}]},
+    },
 ]
 
 
 class Lister(threading.Thread):
-    """A client that lists for as long as it may, checks every page, and counts what it was made to meet."""
+    """A client that lists for some time or some requests, checks every page, and counts the faults that it meets."""
 
     def __init__(self, served: Served, number: int, *, count: int | None = None) -> None:
         super().__init__()
@@ -124,7 +134,7 @@ class Lister(threading.Thread):
             self._client.__exit__()
 
     def list_all(self, image_set: str, size: int) -> None:
-        token, below = "", None
+        token, below = None, None
         while True:
             target = f"{path(image_set)}?maxResults={size}" + (f"&nextToken={token}" if token else "")
             page = self.page(target)
@@ -133,13 +143,13 @@ class Lister(threading.Thread):
             numbers = [int(entry["versionId"]) for entry in page["imageSetPropertiesList"]]
             assert numbers == list(range(numbers[0], numbers[0] - len(numbers), -1))
             assert below is None or numbers[0] == below - 1
-            token, below = page.get("nextToken", ""), numbers[-1]
+            token, below = page["nextToken"], numbers[-1]
             assert (len(numbers) == size and below > 1) if token else below == 1
             if not token:
                 return
 
     def page(self, target: str) -> Any:
-        """Ask for a page; of one that a rule has bent or refused, return None."""
+        """Ask for a page; return None if a fault has changed it."""
         self.sent += 1
         try:
             self._client.send(request("POST", target, f"amz-sdk-invocation-id: {uuid.uuid4()}"))
@@ -153,9 +163,9 @@ class Lister(threading.Thread):
         if "cut" in ids:
             assert len(reply.body) == int(reply.headers["content-length"]) // 2
             self._reconnect()
-        bent = [id for id in ids if id != "late"]
-        assert reply.status == STATUSES.get(bent[0] if bent else "", 200)
-        return None if bent else msgspec.json.decode(reply.body)
+        effects = [id for id in ids if id != "late"]
+        assert reply.status == STATUSES.get(effects[0] if effects else "", 200)
+        return None if effects else msgspec.json.decode(reply.body)
 
     def _reconnect(self) -> None:
         self._client.__exit__()
@@ -173,13 +183,13 @@ def run(listers: list[Lister]) -> None:
 
 
 def test_no_wrong_page_under_load_with_every_fault_and_a_writer(served: Served) -> None:
-    served.remote.reset()
-    served.remote.faults.add(*(rule | {"probability": 0.01, "seed": index} for index, rule in enumerate(RULES)))
+    served.account.reset()
+    served.account.faults.add(*(fault | {"probability": 0.01, "seed": index} for index, fault in enumerate(FAULTS)))
     listers = [Lister(served, number) for number in range(CONNECTIONS)]
     stop = threading.Event()
 
     def write() -> None:
-        image_set = served.remote.image_set(DATASTORE, FIFTY_ONE)
+        image_set = served.account.image_set(DATASTORE, FIFTY_ONE)
         for _ in range(100_000):
             if stop.is_set():
                 break
@@ -196,18 +206,18 @@ def test_no_wrong_page_under_load_with_every_fault_and_a_writer(served: Served) 
     met: Counter[str] = Counter()
     for lister in listers:
         met += lister.met
-    fired = {rule.id: rule.fired for rule in served.remote.faults}
-    # Each fault that fired was met by one client, and by one only.
+    fired = {fault.id: fault.fired for fault in served.account.faults}
+    # Each fault that fired was met by one client.
     assert sum(fired.pop(id) for id in BROKEN) == met.pop("broken", 0)
-    assert fired.pop("late") >= met.pop("late", 0)  # which a broken connection does not tell
+    assert fired.pop("late") >= met.pop("late", 0)  # a broken connection does not say it
     assert {id: count for id, count in fired.items() if count} == met
-    calls = served.remote.calls
+    calls = served.account.calls
     assert len(calls) + calls.dropped == sum(lister.sent for lister in listers)
     served.settle()
 
 
 def test_memory_stays_where_it_is(served: Served) -> None:
-    served.remote.faults.add(*(rule | {"probability": 0.01} for rule in RULES))
+    served.account.faults.add(*(fault | {"probability": 0.01} for fault in FAULTS))
     run([Lister(served, number, count=WARM // 16) for number in range(16)])
     warm = served.kilobytes
     run([Lister(served, number, count=(REQUESTS - WARM) // 16) for number in range(16)])
@@ -224,9 +234,9 @@ def test_a_thousand_idle_connections(served: Served) -> None:
 
 
 def fill(served: Served) -> None:
-    """Let the seed be one whose export is more than any buffer takes."""
+    """Put a seed whose export is larger than all buffers together."""
     long = {"imageSetId": MANY, "generate": {"versions": 100_000}}
-    served.remote.ask("PUT", "seed", {"datastores": [{"datastoreId": DATASTORE, "imageSets": [long]}]})
+    served.account.put_seed({"datastores": [{"datastoreId": DATASTORE, "imageSets": [long]}]})
 
 
 def test_clients_that_read_and_write_slowly_hold_up_nobody(served: Served) -> None:

@@ -1,75 +1,97 @@
-"""An emulator of AWS HealthImaging's version history, for testing code that calls it."""
+"""An emulator of AWS HealthImaging, for testing code that calls it.
+
+The pytest plugin makes pytest import this package in every run, so names are loaded when they are first used.
+"""
 
 from __future__ import annotations
 
-from importlib import import_module
-from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from healthimaging_emulator.accounts import Account
-    from healthimaging_emulator.aws.credentials import Credentials
-    from healthimaging_emulator.aws.errors import ResourceNotFoundException
-    from healthimaging_emulator.control.client import ControlError, Remote
-    from healthimaging_emulator.emulator import Emulator, ImageSet
-    from healthimaging_emulator.faults.engine import RuleError
-    from healthimaging_emulator.faults.fault import Delay, Fault, Rule
-    from healthimaging_emulator.healthimaging.store import AlreadyExists
-    from healthimaging_emulator.journal import Attempt, Call
-    from healthimaging_emulator.seeds.reader import SeedError
-    from healthimaging_emulator.settings import LimitExceeded, Limits
+    from .accounts import Account, ImageSetHandle
+    from .clock import Clock
+    from .control.client import RemoteAccount
+    from .credentials import Credentials
+    from .emulator import Emulator
+    from .errors import (
+        ConflictError,
+        EmulatorError,
+        ForbiddenError,
+        InvalidError,
+        LimitExceededError,
+        NotFoundError,
+        UnreachableError,
+    )
+    from .faults.engine import Faults, FaultStatus
+    from .faults.fault import Fault
+    from .faults.latency import Latency
+    from .interfaces import AccountInterface
+    from .journal import Attempt, Call, JournalSnapshot
+    from .server.listener import Server
+    from .settings import Settings
+else:
+    from importlib import import_module
+    from threading import RLock
+
+    _MODULES = {
+        "Account": "accounts",
+        "AccountInterface": "interfaces",
+        "Attempt": "journal",
+        "Call": "journal",
+        "Clock": "clock",
+        "ConflictError": "errors",
+        "Credentials": "credentials",
+        "Emulator": "emulator",
+        "EmulatorError": "errors",
+        "Fault": "faults.fault",
+        "FaultStatus": "faults.engine",
+        "Faults": "faults.engine",
+        "ForbiddenError": "errors",
+        "ImageSetHandle": "accounts",
+        "InvalidError": "errors",
+        "JournalSnapshot": "journal",
+        "Latency": "faults.latency",
+        "LimitExceededError": "errors",
+        "NotFoundError": "errors",
+        "RemoteAccount": "control.client",
+        "Server": "server.listener",
+        "Settings": "settings",
+        "UnreachableError": "errors",
+    }
+    _loading = RLock()
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        with _loading:  # threads that import parts of Werkzeug at the same time can fail
+            return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "Account",
-    "AlreadyExists",
+    "AccountInterface",
     "Attempt",
     "Call",
-    "ControlError",
+    "Clock",
+    "ConflictError",
     "Credentials",
-    "Delay",
     "Emulator",
+    "EmulatorError",
     "Fault",
-    "ImageSet",
-    "LimitExceeded",
-    "Limits",
-    "Remote",
-    "ResourceNotFoundException",
-    "Rule",
-    "RuleError",
-    "SeedError",
+    "FaultStatus",
+    "Faults",
+    "ForbiddenError",
+    "ImageSetHandle",
+    "InvalidError",
+    "JournalSnapshot",
+    "Latency",
+    "LimitExceededError",
+    "NotFoundError",
+    "RemoteAccount",
+    "Server",
+    "Settings",
+    "UnreachableError",
 ]
-
-_HOMES = {
-    "Account": ".accounts",
-    "AlreadyExists": ".healthimaging.store",
-    "Attempt": ".journal",
-    "Call": ".journal",
-    "ControlError": ".control.client",
-    "Credentials": ".aws.credentials",
-    "Delay": ".faults.fault",
-    "Emulator": ".emulator",
-    "Fault": ".faults.fault",
-    "ImageSet": ".emulator",
-    "LimitExceeded": ".settings",
-    "Limits": ".settings",
-    "Remote": ".control.client",
-    "ResourceNotFoundException": ".aws.errors",
-    "Rule": ".faults.fault",
-    "RuleError": ".faults.engine",
-    "SeedError": ".seeds.reader",
-}
-
-
-_loading = RLock()
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first used: pytest imports this package for its plugin in every run."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    with _loading:  # threads that import parts of Werkzeug at the same time can fail
-        return getattr(import_module(_HOMES[name], __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

@@ -1,72 +1,158 @@
-"""An account: what one user of an emulator sees and has changed, and nobody else."""
+"""Accounts: each has a store, faults, a journal and a clock of its own, over the seed that all share."""
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable, Collection
-from functools import partial
-from typing import Literal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from healthimaging_emulator.clock import Clock
-from healthimaging_emulator.faults.engine import Faults
-from healthimaging_emulator.healthimaging.store import Store
-from healthimaging_emulator.journal import Calls
-from healthimaging_emulator.seeds import loader as seeds
-from healthimaging_emulator.settings import Limits
+from .clock import Clock
+from .credentials import DEFAULT_ACCOUNT
+from .errors import InvalidError
+from .faults.engine import Faults
+from .healthimaging.records import NewVersionMembers, Version, VersionMembers
+from .healthimaging.store import Store
+from .interfaces import RESET_SCOPES, ResetScope
+from .journal import Journal, JournalSnapshot
+from .seeds.loader import Seed, load_seed
+from .seeds.writer import write_seed
+from .settings import Settings
 
-DEFAULT_ACCOUNT = "000000000000"
-
-Part = Literal["changes", "faults", "calls", "clock"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Account:
-    """One AWS account: it begins with the seed, and has its own changes, rules, calls and clock."""
+    """One AWS account; see ``AccountInterface``."""
 
-    def __init__(self, id: str, seed: seeds.Seed, limits: Limits, leave: Callable[[Account], None]) -> None:
+    def __init__(self, id: str, seed: Seed, settings: Settings, remove: Callable[[Account], None]) -> None:
         self.id = id
-        self.limits = limits
+        self.settings = settings
         self.clock = Clock()
-        self.store = Store(seed.baseline, self.clock.now, limits)
-        self.faults = Faults(self.clock, seed.faults, limits)
-        self.calls = Calls(self.clock, limits.calls)
-        self._leave = leave
+        self.store = Store(seed.baseline, self.clock, settings)
+        self.faults = Faults(self.clock, seed.faults, settings)
+        self.journal = Journal(self.clock, settings.max_calls)
+        self._remove = remove
         self._lock = threading.Lock()
 
-    def reset(self, only: Collection[Part] | None = None) -> None:
-        """Go back to the seed, or to the last one put, whatever its size; or do so in some parts only."""
-        parts: dict[Part, Callable[[], None]] = {
-            "clock": self.clock.reset,  # first: rules are armed by it
+    @property
+    def calls(self) -> JournalSnapshot:
+        """The call journal as it is now, oldest call first."""
+        return self.journal.snapshot()
+
+    def image_set(self, datastore_id: str, image_set_id: str) -> ImageSetHandle:
+        """Return a handle. Raises ``NotFoundError`` if there is no such image set."""
+        return ImageSetHandle(self.store, datastore_id, image_set_id)
+
+    def add_image_set(
+        self, datastore_id: str, image_set_id: str, **members: Unpack[NewVersionMembers]
+    ) -> ImageSetHandle:
+        """See ``AccountInterface``."""
+        self.store.add(datastore_id, image_set_id, members)
+        return self.image_set(datastore_id, image_set_id)
+
+    def reset(self, *only: ResetScope) -> None:
+        """See ``AccountInterface``."""
+        resets: dict[ResetScope, Callable[[], None]] = {
+            "clock": self.clock.reset,
             "changes": self.store.reset,
             "faults": self.faults.reset,
-            "calls": self.calls.clear,
+            "calls": self.journal.clear,
         }
+        for scope in only:
+            if scope not in RESET_SCOPES:
+                raise InvalidError(f"invalid scope {scope!r}: expected one of {', '.join(RESET_SCOPES)}")
         with self._lock:
-            for part, reset in parts.items():
-                if only is None or part in only:
+            for scope, reset in resets.items():
+                if not only or scope in only:
                     reset()
 
-    def put(self, seed: seeds.Seed) -> None:
-        """Begin again with another seed, to which a later reset returns."""
+    def put_seed(self, *sources: str | Path | Mapping[str, Any]) -> None:
+        """See ``AccountInterface``."""
+        self.put(load_seed(*sources))
+
+    def put(self, seed: Seed) -> None:
+        """Replace the whole state by a seed that is loaded."""
         with self._lock:
             self.clock.reset()
             self.store.reset(seed.baseline)
             self.faults.reset(seed.faults)
-            self.calls.clear()
+            self.journal.clear()
 
-    def add(self, seed: seeds.Seed) -> None:
-        """Add a seed's image sets and rules to the changes, all or none.
-
-        Raises ``AlreadyExists`` or ``RuleError`` for what is there already.
-        """
+    def merge(self, seed: Seed) -> None:
+        """Add a seed's image sets and faults to the changes, all or none. Raises ``ConflictError``."""
         with self._lock:
-            self.faults.add(*seed.faults, once=partial(self.store.merge, seed.baseline))
+            self.faults.add_with(lambda: self.store.merge(seed.baseline), *seed.faults)
+
+    def export_seed(self) -> bytes:
+        """See ``AccountInterface``."""
+        with self._lock:
+            return write_seed(self.store.image_sets(), self.faults.without_counts())
+
+    def finish_transitions(self) -> None:
+        """See ``AccountInterface``."""
+        self.store.finish(*self.store.transitions)
 
     def forget(self) -> None:
-        """Leave the emulator; who is this account next begins with the seed of the start."""
-        self._leave(self)
+        """See ``AccountInterface``."""
+        self._remove(self)
         self.faults.clear()
 
-    def seed(self) -> bytes:
-        """Return what the account sees as a seed, in JSON."""
-        with self._lock:
-            return seeds.dump(self.store.histories(), self.faults.rules())
+
+class ImageSetHandle:
+    """One image set of an account; see ``ImageSetInterface``."""
+
+    def __init__(self, store: Store, datastore_id: str, image_set_id: str) -> None:
+        self._store = store
+        self._key = datastore_id, image_set_id
+        store.current(self._key)
+
+    @property
+    def versions(self) -> tuple[Version, ...]:
+        """All versions, newest first."""
+        return self._store.current(self._key).history[:][::-1]
+
+    def append(self, *, after: float = 0.0, **members: Unpack[NewVersionMembers]) -> Version | None:
+        """See ``ImageSetInterface``."""
+        return self._store.append(self._key, after, members)
+
+    def replace(self, version_id: str, *, after: float = 0.0, **members: Unpack[VersionMembers]) -> Version | None:
+        """See ``ImageSetInterface``."""
+        return self._store.replace(self._key, version_id, after, members)
+
+
+class Accounts:
+    """All accounts of an emulator, made when they are first asked for."""
+
+    def __init__(self, seed: Seed, settings: Settings) -> None:
+        self.seed = seed
+        self._settings = settings
+        self._accounts: dict[str, Account] = {}
+        self._creating = threading.Lock()
+
+    def get(self, id: str = DEFAULT_ACCOUNT) -> Account:
+        """Return an account, which begins with the seed.
+
+        Raises ``InvalidError`` for an id that does not have 12 digits, and ``LimitExceededError`` for too many.
+        """
+        found = self._accounts.get(id)
+        if found:
+            return found
+        if not isinstance(id, str) or not re.fullmatch("[0-9]{12}", id):
+            raise InvalidError(f"invalid account id {id!r}: expected 12 digits")
+        with self._creating:
+            if id not in self._accounts:
+                self._settings.check_limit("accounts", len({*self._accounts, DEFAULT_ACCOUNT, id}))
+                self._accounts[id] = Account(id, self.seed, self._settings, self._remove)
+            return self._accounts[id]
+
+    def all(self) -> list[Account]:
+        """Return all accounts that have been asked for."""
+        return [*self._accounts.values()]
+
+    def _remove(self, account: Account) -> None:
+        with self._creating:
+            if self._accounts.get(account.id) is account:
+                del self._accounts[account.id]

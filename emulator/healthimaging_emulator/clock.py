@@ -1,56 +1,175 @@
-"""An account's clock: it follows the machine's, and can stand still or be moved."""
+"""The clock of an account: it follows the machine's clock, and can be frozen, set and advanced.
+
+A clock tells two things. ``now`` is the date. ``elapsed`` counts the seconds that pass: setting the date does not
+change it, so a fault that expires in 60 seconds still does after ``freeze("2024-01-01T00:00:00Z")``. A test may also
+replace the machine's clock (freezegun, time-machine): meanwhile, seconds pass as they do on the replaced clock.
+"""
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from datetime import datetime
+from functools import partial
+from typing import Any, NamedTuple
 
-from healthimaging_emulator.healthimaging.shapes import timestamp
+import msgspec
+
+from .errors import invalid
+
+YEAR_10000 = 253402300800
+"""The end of the year 9999 in epoch seconds. Python, and so boto3, knows no later one."""
+
+_parse = partial(msgspec.convert, type=datetime)  # the real class, also while freezegun replaces it
+
+
+def timestamp(time: Any) -> float:
+    """Return a time as epoch seconds with milliseconds, as the service sends them.
+
+    Accepts epoch seconds, a datetime with an offset, or a string in RFC 3339. Raises ``InvalidError`` for anything
+    else, and for times outside the years 1970 to 9999.
+    """
+    given = time
+    if isinstance(time, str):
+        try:
+            time = _parse(time)
+        except msgspec.ValidationError:
+            raise invalid("time", given, "epoch seconds or a string such as 2023-03-28T18:12:06.436Z") from None
+    if isinstance(time, datetime):
+        if time.tzinfo is None:
+            raise invalid("time", given, "a time with an offset from UTC, such as 2023-03-28T18:12:06.436Z")
+        time = time.timestamp()
+    time = _to_number(time)
+    if time is None:
+        raise invalid("time", given, "epoch seconds, a datetime with an offset, or a string in RFC 3339")
+    if not 0 <= time < YEAR_10000 - 0.0005:  # a later time would be rounded up
+        raise invalid("time", given, "a time in the years 1970 to 9999, in epoch seconds")
+    return int(float(time) * 1000 + 0.5) / 1000  # like round(time, 3) but for ties, in a third of the time
+
+
+def duration(name: str, seconds: Any) -> float:
+    """Return a duration in seconds, at least 0. Raises ``InvalidError`` for anything else."""
+    number = _to_number(seconds)
+    if number is None or not 0 <= number < YEAR_10000:
+        raise invalid(name, seconds, "a number of seconds from 0")
+    return float(number)
+
+
+def _to_number(value: Any) -> int | float | None:
+    """Return a number, also of a type such as Decimal; None for anything else."""
+    if isinstance(value, (int, float)):
+        return None if isinstance(value, bool) else value
+    return float(value) if hasattr(value, "__float__") else None
+
+
+class Moment(NamedTuple):
+    """One reading of a clock: its date in epoch seconds, and its elapsed time."""
+
+    date: float
+    elapsed: float
+
+    def date_of(self, elapsed: float) -> float:
+        """Return the date at another elapsed time."""
+        return round(self.date + elapsed - self.elapsed, 3)
 
 
 class Clock:
-    """Tells the time of one account, in epoch seconds. It never decides how long anything really takes."""
+    """Tell one account's time, in epoch seconds. It does not change how long anything really takes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.reset()
+        self._offset = 0.0
+        self._frozen_at: float | None = None
+        self._frozen_since = 0.0
+        self._began_at = time.time()  # so that the clocks of replicas agree
+        self._passed = 0.0  # a number of its own: added to ``_began_at``, a small step would be rounded away
+        self._replacement = _replacement_of_the_clock()
+        self._read_at = self._machine_time()
 
     def reset(self) -> None:
-        """Follow the machine's clock again."""
-        self._offset = 0.0
-        self._stands_at: float | None = None
+        """Follow the machine's clock again. Elapsed time goes on from where it is."""
+        with self._lock:
+            self._advance_elapsed()
+            self._offset, self._frozen_at = 0.0, None
 
     def now(self) -> float:
-        """Return the time to the millisecond, as the service keeps it."""
+        """Return the date, in epoch seconds with milliseconds."""
         with self._lock:
-            return self._now()
+            return round(self._now(), 3)
 
-    def _now(self) -> float:
-        return round(time.time() + self._offset, 3) if self._stands_at is None else self._stands_at
+    def read(self) -> Moment:
+        """Return date and elapsed time of the same moment."""
+        with self._lock:
+            self._advance_elapsed()
+            return Moment(round(self._now(), 3), self._began_at + self._passed)
+
+    def elapsed(self) -> float:
+        """Return a number of seconds that grows as time passes, whatever the date is set to."""
+        with self._lock:
+            self._advance_elapsed()
+            return self._began_at + self._passed
 
     @property
     def is_frozen(self) -> bool:
-        """Whether time stands still, here or because a test has replaced ``time.time``, as freezegun does."""
-        return self._stands_at is not None or time.time.__module__ != "time"
+        """Whether time stands still, here or because a test has stopped the machine's clock."""
+        return self._frozen_at is not None or _is_machine_stopped()
 
     def freeze(self, at: float | datetime | str | None = None) -> None:
-        """Stand still, at a time or where the clock is. Raises ``ValueError`` for a time out of range."""
+        """Stop at a date, or at the present one. Raises ``InvalidError`` for a date out of range.
+
+        Only the date changes: a fault, a transition or a version that is due in 60 seconds is still due in 60 seconds.
+        """
+        moment = None if at is None else timestamp(at)
         with self._lock:
-            self._stands_at = self._now() if at is None else timestamp(at)
+            self._advance_elapsed()
+            self._frozen_at = self._now() if moment is None else moment
+            self._frozen_since = self._passed
 
     def advance(self, seconds: float) -> None:
-        """Move on, standing or running. Raises ``ValueError`` for a step back or past the year 9999."""
-        if not seconds >= 0:
-            raise ValueError("a clock advances by 0 seconds or more")
+        """Let time pass, frozen or running. Raises ``InvalidError`` for a step back or past the year 9999."""
+        step = duration("step", seconds)
         with self._lock:
-            moved = timestamp(self._now() + seconds)
-            if self._stands_at is None:
-                self._offset += seconds
-            else:
-                self._stands_at = moved
+            timestamp(self._now() + step)
+            self._advance_elapsed()
+            self._passed += step
+            if self._frozen_at is None:
+                self._offset += step
 
     def run(self) -> None:
-        """Run on from where the clock stands."""
+        """Run on from the present date."""
         with self._lock:
-            self._offset, self._stands_at = self._now() - time.time(), None
+            self._advance_elapsed()
+            self._offset, self._frozen_at = self._now() - time.time(), None
+
+    def _now(self) -> float:
+        if self._frozen_at is None:
+            return time.time() + self._offset
+        return self._frozen_at + (self._passed - self._frozen_since)
+
+    def _advance_elapsed(self) -> None:
+        """Add the seconds since the last reading, unless the clock is frozen or another clock was put in its place."""
+        replacement = _replacement_of_the_clock()
+        is_other_clock, self._replacement = replacement != self._replacement, replacement
+        before, self._read_at = self._read_at, self._machine_time()
+        if not is_other_clock and self._frozen_at is None:
+            self._passed += max(0.0, self._read_at - before)
+
+    def _machine_time(self) -> float:
+        return time.monotonic() if self._replacement is None else time.time()
+
+
+def _replacement_of_the_clock() -> str | None:
+    """Name the tool that a test uses to replace the machine's clock, if it does."""
+    if time.time.__module__ != "time":
+        return "freezegun"  # or any other that replaces ``time.time``
+    time_machine = sys.modules.get("time_machine")  # it replaces the clock in C
+    return "time-machine" if time_machine and time_machine.escape_hatch.is_travelling() else None
+
+
+def _is_machine_stopped() -> bool:
+    """Whether a test has stopped the machine's clock. It may also have replaced it and let it go on."""
+    if _replacement_of_the_clock() is None:
+        return False
+    started = time.time_ns()
+    return all(time.time_ns() == started for _ in range(50))

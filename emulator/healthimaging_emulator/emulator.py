@@ -1,170 +1,83 @@
-"""Emulator: the seed, the accounts and the settings; what a user holds."""
+"""The emulator, as a user sees it: the seed, the settings and the accounts, and the ways to reach them."""
 
 from __future__ import annotations
 
-import re
-import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from healthimaging_emulator.accounts import DEFAULT_ACCOUNT, Account, Part
-from healthimaging_emulator.aws.credentials import Credentials, checked, choose
-from healthimaging_emulator.aws.pagination import Tokens
-from healthimaging_emulator.clock import Clock
-from healthimaging_emulator.control.access import Guard
-from healthimaging_emulator.faults.engine import Faults
-from healthimaging_emulator.healthimaging.shapes import ImageSetProperties, is_text
-from healthimaging_emulator.healthimaging.store import Store
-from healthimaging_emulator.journal import Calls
-from healthimaging_emulator.pipeline import create_app
-from healthimaging_emulator.seeds import loader as seeds
-from healthimaging_emulator.seeds.loader import Seed
-from healthimaging_emulator.server.listener import Server
-from healthimaging_emulator.settings import Limits
-from healthimaging_emulator.transports import environment
+from .accounts import Account, Accounts, ImageSetHandle
+from .credentials import DEFAULT_ACCOUNT, check_credentials, pick_credentials
+from .errors import NotFoundError
+from .interfaces import ResetScope
+from .pipeline import Pipeline
+from .seeds.loader import Seed, find_fixture, load_seed
+from .settings import Settings
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
     from botocore.client import BaseClient
     from flask import Flask
+    from typing_extensions import Unpack
 
-    from healthimaging_emulator.aws.sigv4 import Verifier
-
-DEFAULT_TOKEN_KEY = "healthimaging-emulator"
-
-
-class ImageSet:
-    """One image set, as one account sees it."""
-
-    def __init__(self, store: Store, datastore_id: str, image_set_id: str) -> None:
-        store.history(datastore_id, image_set_id)
-        self._store = store
-        self._key = datastore_id, image_set_id
-
-    @property
-    def versions(self) -> tuple[ImageSetProperties, ...]:
-        """All versions, newest first."""
-        return self._store.history(*self._key)[::-1]
-
-    def append(self, *, after: float = 0.0, **members: Any) -> ImageSetProperties | None:
-        """Add the next version and return it, or None if it appears only in ``after`` seconds of the account's clock.
-
-        ``members`` are those of ``ImageSetProperties``, of which ``image_set_state`` is needed; left out,
-        ``version_id`` is the next number, ``created_at`` the image set's, and ``updated_at`` the time when the version
-        appears. Raises ``ValueError`` or ``TypeError`` for members that break AWS's model.
-        """
-        return self._store.append(*self._key, after=after, **members)
-
-    def replace(self, version_id: str, *, after: float = 0.0, **members: Any) -> ImageSetProperties | None:
-        """Put another version in the place of one, whole; nothing of the old one is kept. See ``append``.
-
-        Raises ``LookupError`` where there is no such version.
-        """
-        return self._store.replace(*self._key, version_id, after=after, **members)
+    from .clock import Clock
+    from .faults.engine import Faults
+    from .healthimaging.records import NewVersionMembers
+    from .journal import JournalSnapshot
+    from .server.listener import Server
+    from .settings import SettingsOptions
 
 
 class Emulator:
     """An emulated AWS HealthImaging. Two in one process share nothing.
 
-    ``page_size`` is what a request without ``maxResults`` gets (1 to 50); ``token_key`` seals the tokens, and with
-    ``token_lifetime`` in seconds they expire. The control API asks for ``control_token``, or without one is open to
-    ``control_hosts`` besides loopback. In a browser, pages from ``cors_origins`` may read the answers:
-    ``http://localhost:3000``, say, or ``*``. With ``credentials``, requests must be signed with one of them, in
-    ``region`` if that is given; this needs botocore, the extra ``sigv4``. Raises ``ValueError`` for settings out of
-    range.
+    ``settings`` are those of ``Settings``. Raises ``InvalidError`` for settings out of range, and ``ImportError`` if
+    there are ``credentials`` but not the extra ``sigv4``.
     """
 
-    def __init__(
-        self,
-        seed: Seed,
-        *,
-        page_size: int = 50,
-        token_key: str = DEFAULT_TOKEN_KEY,
-        token_lifetime: float | None = None,
-        control_token: str | None = None,
-        control_hosts: Collection[str] = (),
-        cors_origins: Collection[str] = (),
-        credentials: Collection[Credentials] = (),
-        region: str | None = None,
-        limits: Limits = Limits(),
-    ) -> None:
-        if not isinstance(page_size, int) or not 1 <= page_size <= 50:
-            raise ValueError("page_size is a whole number from 1 to 50")
-        if not isinstance(token_key, str) or not (token_key and is_text(token_key)):
-            raise ValueError("token_key is a text that is not empty")
-        if control_token is not None and not (control_token and is_text(control_token)):
-            raise ValueError("control_token is a text that is not empty")
-        if token_lifetime is not None and not token_lifetime > 0:
-            raise ValueError("token_lifetime is a number of seconds above 0")
-        self.cors_origins = tuple(origin.lower() for origin in cors_origins)  # as browsers say them
-        for origin in self.cors_origins:
-            if not re.fullmatch(r"\*|https?://[^/?#@\s*]+", origin):
-                raise ValueError(f"{origin} is no origin, such as http://localhost:3000")
-        for host in control_hosts:
-            if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9a-fA-F:.]+", host):
-                raise ValueError(f"{host} is not the name or the address of a host, without a port")
-        if region is not None and not re.fullmatch("[a-z0-9-]{1,32}", region):
-            raise ValueError(f"{region!r} is no region, such as us-east-1")
-        if region is not None and not credentials:
-            raise ValueError("a region is only checked where a signature is")
-        self.seed = seed
-        self.guard = Guard(control_token, [host.lower() for host in control_hosts], self.cors_origins)
-        self.page_size = page_size
-        self.tokens = Tokens(token_key, token_lifetime)
-        self.credentials = checked(credentials)
-        self.region = region
-        self.verifier = _verifier(self.credentials, region, limits.body)
-        self.limits = limits
-        self._accounts: dict[str, Account] = {}
-        self._creating = threading.Lock()
+    def __init__(self, seed: Seed, **settings: Unpack[SettingsOptions]) -> None:
+        settings["credentials"] = check_credentials(settings.get("credentials", ()))
+        self.settings = Settings(**settings)
+        self._accounts = Accounts(seed, self.settings)
+        self._pipeline = Pipeline(self._accounts, self.settings)
 
     @classmethod
-    def from_seed(cls, *sources: str | Path | Mapping[str, Any], **settings: Any) -> Emulator:
-        """Load seeds, merged in order: files, folders of them, or documents; with none, the demo.
+    def from_seed(cls, *sources: str | Path | Mapping[str, Any], **settings: Unpack[SettingsOptions]) -> Emulator:
+        """Load seeds, merged in order: files, folders of them, or documents; by default the demo.
 
-        ``settings`` are those of ``Emulator``. Raises ``SeedError``.
+        Raises ``InvalidError``.
         """
-        return cls(seeds.load(*(sources or [seeds.fixture("demo")])), **settings)
+        return cls(load_seed(*(sources or [find_fixture("demo")])), **settings)
+
+    @property
+    def seed(self) -> Seed:
+        """The seed that every account begins with."""
+        return self._accounts.seed
 
     def account(self, id: str = DEFAULT_ACCOUNT) -> Account:
         """Return an account, which begins with the seed when it is first asked for.
 
-        Raises ``ValueError`` for an id that has not 12 digits, since no client could be that account, and
-        ``LimitExceeded`` where there are too many already.
+        Raises ``InvalidError`` for an id that does not have 12 digits, since no client could be that account, and
+        ``LimitExceededError`` if there are too many.
         """
-        found = self._accounts.get(id)
-        if found:
-            return found
-        if not re.fullmatch("[0-9]{12}", id):
-            raise ValueError("an account has 12 digits")
-        with self._creating:
-            if id not in self._accounts:
-                self.limits.check("accounts", len({*self._accounts, DEFAULT_ACCOUNT, id}))
-                self._accounts[id] = Account(id, self.seed, self.limits, self._forget)
-            return self._accounts[id]
-
-    def _forget(self, account: Account) -> None:
-        with self._creating:
-            if self._accounts.get(account.id) is account:
-                del self._accounts[account.id]
+        return self._accounts.get(id)
 
     @property
     def accounts(self) -> list[Account]:
         """All accounts that have been asked for."""
-        return list(self._accounts.values())
+        return self._accounts.all()
 
     @property
     def faults(self) -> Faults:
-        """The fault rules of the default account."""
+        """The faults of the default account."""
         return self.account().faults
 
     @property
-    def calls(self) -> Calls:
-        """What clients of the default account did."""
+    def calls(self) -> JournalSnapshot:
+        """The call journal of the default account as it is now, oldest call first."""
         return self.account().calls
 
     @property
@@ -172,80 +85,80 @@ class Emulator:
         """The clock of the default account."""
         return self.account().clock
 
-    def reset(self, *only: Part) -> None:
-        """Return the default account to its seed, whole or in some parts: changes, faults, calls, clock."""
-        self.account().reset(only or None)
+    def reset(self, *only: ResetScope) -> None:
+        """Return the default account to its seed, whole or only in some parts."""
+        self.account().reset(*only)
 
-    def image_set(self, datastore_id: str, image_set_id: str, *, account: str = DEFAULT_ACCOUNT) -> ImageSet:
-        """Return a handle to read and change an image set. Raises ``errors.ResourceNotFoundException``."""
-        return ImageSet(self.account(account).store, datastore_id, image_set_id)
+    def image_set(self, datastore_id: str, image_set_id: str, *, account: str = DEFAULT_ACCOUNT) -> ImageSetHandle:
+        """Return a handle to read and change an image set. Raises ``NotFoundError``."""
+        return self.account(account).image_set(datastore_id, image_set_id)
 
     def add_image_set(
-        self, datastore_id: str, image_set_id: str, *, account: str = DEFAULT_ACCOUNT, **members: Any
-    ) -> ImageSet:
-        """Add an image set with its version 1, and return a handle; ``members`` are those of ``ImageSetProperties``.
-
-        Left out, the version is ACTIVE, CREATED, and created now. Raises ``ValueError`` if the image set is there.
-        """
-        self.account(account).store.add(datastore_id, image_set_id, **members)
-        return self.image_set(datastore_id, image_set_id, account=account)
+        self,
+        datastore_id: str,
+        image_set_id: str,
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        **members: Unpack[NewVersionMembers],
+    ) -> ImageSetHandle:
+        """Add an image set with its version 1, and return a handle; see ``AccountInterface.add_image_set``."""
+        return self.account(account).add_image_set(datastore_id, image_set_id, **members)
 
     @cached_property
     def app(self) -> Flask:
-        """The WSGI application, for Flask's test client or a server of one's own."""
-        return create_app(self)
+        """The WSGI application, for Flask's test client or a server of your own."""
+        from .control.routes import make_blueprint  # imports Flask, which a client in process does not need
+        from .transports.targets import CONTROL_PREFIX
+        from .transports.wsgi import create_app
+
+        blueprint = make_blueprint(self._accounts, self.settings, CONTROL_PREFIX)
+        return create_app(self._pipeline, blueprint, self.settings)
 
     def client(self, *, backoff: bool = True, **options: Any) -> BaseClient:
-        """Return a boto3 client whose requests reach this emulator without a socket; ``options`` are boto3's.
+        """Return a boto3 client that reaches this emulator without a socket; ``options`` are boto3's.
 
-        Without ``backoff`` its retries come at once, and ``Attempt.pause`` says how long it would have waited. Raises
-        ``ImportError`` where boto3, the extra of that name, is not installed.
+        With ``backoff=False`` its retries come at once, and ``Attempt.pause`` says how long it would have waited.
+        Raises ``ImportError`` if the extra ``boto3`` is not installed.
         """
-        from healthimaging_emulator.transports import (
-            boto3_transport as inprocess,  # boto3 costs as much as Flask to import, and is an extra
-        )
+        from .transports.boto3_transport import make_client  # boto3 is slow to import, and an extra
 
-        options = self._defaults(options.get("aws_access_key_id")) | options
-        return inprocess.client(self.app, backoff=backoff, **options)
+        options = self._client_defaults(options.get("aws_access_key_id")) | options
+        return make_client(self._pipeline.handle, backoff=backoff, **options)
 
-    def _defaults(self, id: str | None = None) -> dict[str, Any]:
-        """Return options of boto3 with which a client signs as this emulator wants it."""
-        from healthimaging_emulator.transports import boto3_transport as inprocess
+    def _client_defaults(self, id: str | None = None) -> dict[str, Any]:
+        """Return the options of boto3 that make a client sign as the settings require."""
+        from .transports.boto3_transport import credentials_options
 
-        key = choose(self.credentials, id)
-        region = {"region_name": self.region} if self.region else {}
-        return region | (inprocess.credentials(key) if key else {})
+        key = pick_credentials(self.settings.credentials, id)
+        region = {"region_name": self.settings.region} if self.settings.region else {}
+        return region | (credentials_options(key) if key else {})
 
-    def signing(self, account: str | None = None) -> dict[str, str]:
-        """Return the variables with which SDKs sign as this emulator wants it: as an account, or as the first who may.
+    def signing_variables(self, account: str | None = None) -> dict[str, str]:
+        """Return the variables that make SDKs sign as an account, by default with the first of the credentials.
 
-        There are none where any credentials do. Raises ``LookupError`` where nobody may sign as that account.
+        There are none if the settings have no credentials. Raises ``NotFoundError`` if the account has none.
         """
-        key = choose(self.credentials, account)
-        if self.credentials and key is None:
-            raise LookupError(f"no credential is that of account {account}")
-        return environment.signing(key, self.region)
+        from .transports.environment import signing_variables
+
+        key = pick_credentials(self.settings.credentials, account)
+        if self.settings.credentials and key is None:
+            raise NotFoundError(f"no credential is that of account {account}")
+        return signing_variables(key, self.settings.region)
 
     @contextmanager
     def patch(self, *, backoff: bool = True) -> Iterator[Emulator]:
-        """Let every ``medical-imaging`` client of boto3 in this process reach this emulator, within a ``with``.
+        """Let every ``medical-imaging`` client of boto3 in this process reach this emulator, inside a ``with`` block.
 
-        Those that exist already, and those that are made inside, which need neither region nor credentials. Of several
-        emulators the last one patched answers. See ``client`` for the rest.
+        That includes clients that exist already; new ones need neither region nor credentials. If several emulators are
+        patched, the last one answers. See ``client`` for ``backoff``.
         """
-        from healthimaging_emulator.transports import boto3_transport as inprocess
+        from .transports.botocore_patch import patch_clients
 
-        with inprocess.patch(self.app, backoff=backoff, defaults=self._defaults()):
+        with patch_clients(self._pipeline.handle, backoff=backoff, defaults=self._client_defaults()):
             yield self
 
     def serve(self, host: str = "127.0.0.1", port: int = 0, *, tls: SSLContext | None = None) -> Server:
-        """Return a server, listening; a context manager that stops it. Raises what ``Server`` does."""
-        return Server(self.app, host, port, tls=tls, limits=self.limits, signing=self.signing())
+        """Start a server; a ``with`` block or its ``stop`` ends it. Raises the errors of ``Server``."""
+        from .server.listener import Server
 
-
-def _verifier(credentials: Collection[Credentials], region: str | None, max_body: int) -> Verifier | None:
-    if not credentials:
-        return None
-    from healthimaging_emulator.aws.sigv4 import Verifier  # botocore is an extra
-
-    return Verifier(credentials, region, max_body)
+        return Server(self.app, host, port, tls=tls, settings=self.settings, signing=self.signing_variables())

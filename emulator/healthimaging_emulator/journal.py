@@ -1,35 +1,45 @@
-"""What the client did: calls, and the attempts that each of them took."""
+"""The journal of an account: the calls of its clients, and the attempts that each of them took."""
 
 from __future__ import annotations
 
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
+import msgspec
 from msgspec import Struct
-from werkzeug.datastructures import Headers
 
-from healthimaging_emulator.clock import Clock
+from .clock import Clock, Moment
 
 NO_ANSWER = "NoAnswer"
 SUCCESS = "Success"
 
 MAX_ATTEMPTS = 100
-"""Of a call, the last so many are kept."""
+"""Attempts kept per call; older ones are dropped."""
 
 MAX_TEXT = 1000
-"""Of what a client sent, so many characters are kept."""
+"""Characters kept of a text that a client sent."""
+
+MAX_INPUT_TEXT = 200
+MAX_INPUT_ITEMS = 20
+"""Items kept of a list or a structure of an input."""
+
+
+_ATTEMPT = re.compile(r"attempt=([0-9]{1,9})").search
+_RETRY_MODE = re.compile(r"cfg/retry-mode#(\w{1,100})").search
 
 
 class Attempt(Struct, rename="camel", kw_only=True, repr_omit_defaults=True):
-    """One request; ``number`` is the SDK's own count, from 1. ``time`` is in epoch seconds by the account's clock.
+    """One request. ``number`` is the SDK's own count, from 1. ``time`` is in epoch seconds by the account's clock.
 
-    ``pause`` is how many seconds the client waited since the attempt before, or would have without ``backoff=False``;
-    ``delay`` how many rules made it wait, or would have under a clock that runs. ``status`` is None where a rule broke
-    the connection before an answer, and ``code`` where there was no error. ``faults`` are the ids of the rules that
-    fired.
+    ``pause`` is how many seconds the client waited after the previous attempt; a pause that ``backoff=False`` skipped
+    counts in full. ``delay`` is how many seconds faults delayed the answer; on a frozen clock it counts, but takes no
+    time. ``status`` is None if the client got no answer, ``code`` is None if there was no error. ``faults`` are the ids
+    of the faults that fired, ``unused`` the ids of faults that were picked but had nothing to do. ``outcome`` is the
+    operation's own answer if a fault replaced it. ``met`` and ``ended`` are the transitions that the request saw, and
+    the ones that it ended.
     """
 
     number: int
@@ -38,95 +48,125 @@ class Attempt(Struct, rename="camel", kw_only=True, repr_omit_defaults=True):
     status: int | None = None
     code: str | None = None
     faults: list[str] = []
+    unused: list[str] = []
     delay: float = 0.0
+    outcome: str | None = None
+    met: list[str] = []
+    ended: list[str] = []
 
     def __str__(self) -> str:
         parts = [
             "no answer" if self.status is None else " ".join(filter(None, (str(self.status), self.code))),
             f"by {', '.join(self.faults)}" if self.faults else "",
+            f"although the operation answered {self.outcome}" if self.outcome else "",
+            f"without use for {', '.join(self.unused)}" if self.unused else "",
             f"{self.delay:g} s late" if self.delay else "",
             f"after a pause of {self.pause:g} s" if self.pause else "",
+            f"saw {', '.join(self.met)}" if self.met else "",
+            f"ended {', '.join(self.ended)}" if self.ended else "",
         ]
         return ", ".join(filter(None, parts))
 
 
 class Call(Struct, rename="camel", kw_only=True, repr_omit_defaults=True):
-    """One call of a client, with its attempts. ``outcome`` is an error's code, ``Success`` or ``NoAnswer``."""
+    """One call of a client, with its attempts. ``outcome`` is an error's code, ``Success`` or ``NoAnswer``.
+
+    ``identifiers`` name the resource that the call is about. ``input`` is the input in the wire's spelling, its long
+    texts and lists cut.
+    """
 
     invocation_id: str | None
     method: str
     path: str
     operation: str | None = None
-    datastore_id: str | None = None
-    image_set_id: str | None = None
+    identifiers: dict[str, list[str]] = {}
+    input: dict[str, Any] = {}
     page: int | None = None
-    max_results: int | None = None
     retry_mode: str | None = None
     outcome: str | None = None
     attempts: list[Attempt] = []
 
-    def identify(self, operation: str, input: Any, page: int | None) -> None:
-        """Say what the call turned out to ask for."""
+    @property
+    def datastore_id(self) -> str | None:
+        """The data store that the call names."""
+        return self.identifiers.get("datastoreId", [None])[0]
+
+    @property
+    def image_set_id(self) -> str | None:
+        """The image set that the call names; of a copy, the source."""
+        return self.identifiers.get("imageSetId", [None])[0]
+
+    def identify(self, operation: str, identifiers: Mapping[str, list[str]], input: Any, page: int | None) -> None:
+        """Record the operation, once the request is parsed."""
         self.operation, self.page = operation, page
-        for name in ("datastore_id", "image_set_id", "max_results"):
-            value = getattr(input, name, None)
-            setattr(self, name, value[:MAX_TEXT] if isinstance(value, str) else value)
+        self.identifiers = {name: [value[:MAX_TEXT] for value in values] for name, values in identifiers.items()}
+        self.input = _shorten({name: each for name, each in msgspec.to_builtins(input).items() if each is not None})
 
     def __str__(self) -> str:
-        asked = f"{self.operation} {self.datastore_id}/{self.image_set_id}" if self.operation else self.path
+        resource = "/".join(values[0] for values in self.identifiers.values())
+        asked = " ".join(filter(None, (self.operation, resource))) if self.operation else self.path
         page = f", page {self.page}" if self.page else ""
         return "\n  ".join([f"{asked}{page}: {self.outcome or 'not answered yet'}", *map(str, self.attempts)])
 
 
-class Journal(Sequence[Call]):
+def _shorten(value: Any) -> Any:
+    """Keep the members of an input that are set, and cut long texts and lists."""
+    if isinstance(value, str):
+        return value if len(value) <= MAX_INPUT_TEXT else f"{value[:MAX_INPUT_TEXT]}..."
+    if isinstance(value, dict):
+        present = [(name[:MAX_INPUT_TEXT], each) for name, each in value.items() if each is not None]
+        return {name: _shorten(each) for name, each in present[:MAX_INPUT_ITEMS]}
+    if isinstance(value, (list, tuple)):
+        return [_shorten(each) for each in value[:MAX_INPUT_ITEMS]]
+    return value
+
+
+class JournalSnapshot(Sequence[Call]):
     """Calls, oldest first, and how many older ones were ``dropped``."""
 
     def __init__(self, calls: Sequence[Call], dropped: int) -> None:
-        self._given = list(calls)
+        self._calls = list(calls)
         self.dropped = dropped
-
-    def _list(self) -> list[Call]:
-        return self._given
 
     def filter(
         self, *, image_set_id: str | None = None, code: str | None = None, attempts: int | None = None
     ) -> list[Call]:
-        """Return the calls for an image set, with an attempt that met an error, or of so many attempts."""
+        """Return the calls about an image set, with an attempt that got an error, or with a number of attempts."""
         return [
             call
             for call in self
-            if image_set_id in (None, call.image_set_id)
+            if (image_set_id is None or image_set_id in call.identifiers.get("imageSetId", ()))
             and (code is None or any(attempt.code == code for attempt in call.attempts))
             and attempts in (None, len(call.attempts))
         ]
 
     def __len__(self) -> int:
-        return len(self._list())
+        return len(self._calls)
 
     @overload
     def __getitem__(self, index: int) -> Call: ...
     @overload
     def __getitem__(self, index: slice) -> list[Call]: ...
     def __getitem__(self, index: Any) -> Any:
-        return self._list()[index]
+        return self._calls[index]
 
     def __iter__(self) -> Iterator[Call]:
-        return iter(self._list())
+        return iter(self._calls)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and self._list() == list(other)
+        return isinstance(other, Sequence) and self._calls == list(other)
 
-    __hash__ = None  # type: ignore[assignment]  # it changes
+    __hash__ = None  # type: ignore[assignment]  # calls change while they are answered
 
     def __repr__(self) -> str:
-        return f"<Calls {self._list()!r}, {self.dropped} dropped>"
+        return f"<calls {self._calls!r}, {self.dropped} dropped>"
 
     def __str__(self) -> str:
         return "\n".join(map(str, self))
 
 
-class Calls(Journal):
-    """One account's journal, oldest call first. It keeps the last ``limit`` calls, and counts those it ``dropped``."""
+class Journal:
+    """Records the calls of one account. The last ``limit`` calls are kept."""
 
     def __init__(self, clock: Clock, limit: int = 1000) -> None:
         self._clock = clock
@@ -139,22 +179,29 @@ class Calls(Journal):
         with self._lock:
             self._calls: OrderedDict[object, Call] = OrderedDict()
             self._ended_at: dict[object, float] = {}
-            self.dropped = 0
+            self._dropped = 0
 
-    def begin(self, method: str, path: str, headers: Headers, skipped_pause: float = 0.0) -> tuple[Call, Attempt]:
-        """Add an attempt: to the call that it continues, by the SDK's own headers, or to a new one.
+    def snapshot(self) -> JournalSnapshot:
+        """Return the calls as they are now."""
+        with self._lock:
+            return JournalSnapshot(list(self._calls.values()), self._dropped)
 
-        ``skipped_pause`` is what the client left out of its pause, in seconds.
+    def begin(
+        self, method: str, path: str, headers: Mapping[str, str], moment: Moment, skipped_pause: float = 0.0
+    ) -> tuple[Call, Attempt]:
+        """Add an attempt to the call that it continues, by the SDK's own headers, or to a new call.
+
+        ``skipped_pause`` is the part of the client's pause that its transport left out, in seconds.
         """
         method, path = method[:MAX_TEXT], path[:MAX_TEXT]
         invocation_id = headers.get("amz-sdk-invocation-id", "")[:MAX_TEXT] or None
-        counted = re.search(r"attempt=([0-9]{1,9})", headers.get("amz-sdk-request", ""))
-        mode = re.search(r"cfg/retry-mode#(\w{1,100})", headers.get("User-Agent", ""))
+        counted = _ATTEMPT(headers.get("amz-sdk-request", ""))
+        mode = _RETRY_MODE(headers.get("user-agent", ""))
         with self._lock:
             key = (invocation_id, method, path) if invocation_id else object()
             call = self._calls.get(key)
             number = int(counted[1]) if counted else len(call.attempts) + 1 if call else 1
-            attempt = Attempt(number=number, time=self._clock.now())
+            attempt = Attempt(number=number, time=moment.date)
             if call is None:
                 call = self._calls[key] = Call(
                     invocation_id=invocation_id, method=method, path=path, retry_mode=mode and mode[1]
@@ -162,22 +209,18 @@ class Calls(Journal):
                 if len(self._calls) > self._limit:
                     oldest, _ = self._calls.popitem(last=False)
                     self._ended_at.pop(oldest, None)
-                    self.dropped += 1
+                    self._dropped += 1
             elif key in self._ended_at:
-                attempt.pause = max(0.0, round(attempt.time - self._ended_at[key] + skipped_pause, 3))
+                attempt.pause = round(moment.elapsed - self._ended_at[key] + skipped_pause, 3)
             call.attempts.append(attempt)
             del call.attempts[:-MAX_ATTEMPTS]
             return call, attempt
 
     def end(self, call: Call, attempt: Attempt, status: int | None, code: str | None) -> None:
-        """Record what an attempt was answered; with no status, it was not."""
+        """Record the answer to an attempt; without a status, the client got none."""
         with self._lock:
             attempt.status, attempt.code = status, code
             call.outcome = code or (SUCCESS if status else NO_ANSWER)
             key = (call.invocation_id, call.method, call.path)
             if key in self._calls:
-                self._ended_at[key] = self._clock.now()
-
-    def _list(self) -> list[Call]:
-        with self._lock:
-            return list(self._calls.values())
+                self._ended_at[key] = self._clock.elapsed()

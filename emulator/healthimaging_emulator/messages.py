@@ -1,57 +1,90 @@
-"""What the application and the server that called it tell each other of one request's connection."""
+"""A request and its response as plain values, and the connection between them.
+
+Every transport makes a ``Request``, gives it to ``pipeline.handle`` with an ``Exchange`` of its
+own, and delivers the ``Response``. Nothing here does I/O.
+"""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
-from healthimaging_emulator.aws.errors import ServiceError
-from healthimaging_emulator.faults.fault import ConnectionEffect
+ConnectionBreak = Literal["reset", "close", "cut", "stall", "timeout"]
+"""How a connection ends early. ``timeout``: the client stopped waiting. All others are the emulator's doing."""
 
 
-class NoAnswer(ServiceError):
-    """Ends a request whose connection breaks before there is an answer. Never sent."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as the client sent it: path and query still percent-encoded, header names in lower case.
 
-
-class Link:
-    """One request's connection: the application decides on an effect, and only the server can carry it out.
-
-    A server that is not the emulator's gives none (``is_served``); a client in process does not wait for a stall to end
-    (``is_patient``), and may have left out the pause before this attempt, ``skipped_pause`` in seconds.
+    ``size`` is the length of the body in bytes. If it exceeds the limit of the settings, ``body`` is not complete.
     """
 
-    def __init__(self, *, is_served: bool = True, is_patient: bool = True) -> None:
-        self._is_served = is_served
-        self.is_patient = is_patient
-        self.effect: ConnectionEffect | None = None
-        self.skipped_pause = 0.0
-        self._lock = threading.Lock()
-        self._is_over = False
-        self._waiting: threading.Event | None = None
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A complete response."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+class Wait(NamedTuple):
+    """A pause of ``seconds`` that a transport carries out. Setting ``end`` ends it early.
+
+    A virtual pause belongs to a frozen clock: it counts, but takes no time.
+    """
+
+    seconds: float
+    end: threading.Event
+    is_virtual: bool = False
+
+
+class Exchange:
+    """One request and its response on a transport that can only deliver the response whole.
+
+    A transport that can break the connection has a subclass with ``can_break``. ``skipped_pause`` is the part of the
+    client's pause before this attempt, in seconds, that the transport left out.
+    """
+
+    can_break = False
+    skipped_pause = 0.0
+
+    def __init__(self) -> None:
+        self.effect: ConnectionBreak | None = None
 
     @property
     def is_answered(self) -> bool:
-        """Whether the client gets an answer, or half of one."""
+        """Whether the client gets the response, or half of it."""
         return self.effect in (None, "cut")
 
-    def break_off(self, effect: ConnectionEffect) -> None:
-        """Hand an effect to the server. Raises ``NoAnswer``, unless half of the answer is wanted."""
-        if not self._is_served:
-            raise RuntimeError("only the emulator's own server, or its client in process, can break a connection")
-        self.effect = effect
-        if not self.is_answered:
-            raise NoAnswer
+    def break_connection(self, effect: ConnectionBreak) -> None:
+        """Make the transport end the connection early. If there is an effect already, it stays."""
+        if not self.can_break:
+            raise RuntimeError("only the emulator's own server, or its in-process client, can break a connection")
+        self.effect = self.effect or effect
 
-    def wait(self, end: threading.Event, seconds: float) -> None:
-        """Wait for an event, which the server's stopping sets too."""
-        with self._lock:
-            if self._is_over:
-                return
-            self._waiting = end
-        end.wait(seconds)
+    def wait(self, wait: Wait) -> None:
+        """Carry out a pause."""
+        if not wait.is_virtual:
+            wait.end.wait(wait.seconds)
 
-    def stop(self) -> None:
-        """End the wait under way, and all that follow: the server stops."""
-        with self._lock:
-            self._is_over = True
-            if self._waiting:
-                self._waiting.set()
+
+def drive(steps: Generator[Wait, None, Response], exchange: Exchange) -> Response:
+    """Run the steps of a request to their response, in a thread that may wait."""
+    while True:
+        try:
+            wait = next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        exchange.wait(wait)

@@ -1,173 +1,188 @@
-"""The one path that a request takes."""
+"""The path of a request, from top to bottom, in one function without any transport.
+
+``handle`` never sleeps. It is a generator that yields pauses and returns the response; each transport carries out the
+pauses in its own way. Every exception becomes a response in one place.
+"""
 
 from __future__ import annotations
 
 import logging
-import re
-import threading
-from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Generator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Request, Response, request
-
-from healthimaging_emulator.accounts import DEFAULT_ACCOUNT
-from healthimaging_emulator.aws import rest_json as protocol
-from healthimaging_emulator.aws import validation
-from healthimaging_emulator.aws.errors import (
-    AccessDeniedException,
-    InternalServerException,
-    ServiceError,
-    ThrottlingException,
-)
-from healthimaging_emulator.aws.pagination import Listing
-from healthimaging_emulator.control import endpoints as control
-from healthimaging_emulator.faults import effects
-from healthimaging_emulator.healthimaging.operations import OPERATIONS
-from healthimaging_emulator.messages import Link
-from healthimaging_emulator.settings import LimitExceeded
+from .accounts import Account, Accounts
+from .aws.authorization import Authorization, Caller, parse_authorization
+from .aws.errors import AccessDeniedException, InternalServerException, ServiceError, UnknownOperationException
+from .aws.operation import Operation
+from .aws.pagination import Listing, Tokens
+from .aws.rest_json import check_request, make_omitting_type, parse_input, serialize_error, serialize_output
+from .aws.validation import validate
+from .clock import Moment
+from .errors import LimitExceededError
+from .faults.connection import NoAnswer
+from .faults.effect import Effect, Target
+from .faults.engine import NO_INJECTION, Injection, RequestView
+from .healthimaging.context import Context, Workflow, run_operation
+from .healthimaging.messages import SERVICE
+from .healthimaging.operations import OPERATIONS, ROUTER
+from .healthimaging.transitions import Pace
+from .journal import SUCCESS, Attempt
+from .messages import Exchange, Request, Response, Wait
+from .settings import Settings
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
-    from flask.typing import ResponseReturnValue
-    from werkzeug.routing import MapAdapter
-
-    from healthimaging_emulator.emulator import Emulator
+    from .aws.sigv4 import Verifier
 
 MAX_HEADER = 4096
-"""Characters of the header that names the rules that fired."""
+"""Limit for the header that names the faults that fired, in characters."""
 
-PREFLIGHT = "Access-Control-Request-Method"
-"""The header by which an OPTIONS is a browser's question beforehand."""
+NO_RESPONSE = Response(500, {})
+"""Placeholder for a request whose connection breaks: no client gets it."""
 
-log = logging.getLogger("emulator")
+log = logging.getLogger("healthimaging_emulator")
 
-
-def answer(emulator: Emulator, request: Request) -> Response:
-    """Carry a request from top to bottom; whatever is raised on the way becomes a response here, and only here.
-
-    The service throttles and authorises before it validates; so do the fault rules.
-    """
-    method, path, query = protocol.request_line(request.environ)
-    credential = protocol.credential(request.headers.get("Authorization", ""))
-    refusal = emulator.verifier and emulator.verifier.refusal(request)
-    account = emulator.account(DEFAULT_ACCOUNT if refusal else credential.account)
-    link = request.environ.get("emulator.link") or Link(is_served=False)
-    call, attempt = account.calls.begin(method, path, request.headers, link.skipped_pause)
-    try:
-        operation, labels = protocol.route(OPERATIONS, method, path)
-        protocol.check_limits(request, emulator.limits.body)
-        if refusal:
-            raise refusal
-        input = protocol.parse(operation, labels, query)
-        listing = Listing(
-            emulator.tokens,
-            scope="/".join((account.id, operation.name, *labels.values())),
-            token=getattr(input, "next_token", None),
-            now=account.clock.now(),
-            page_size=emulator.page_size,
-        )
-        call.identify(operation.name, input, listing.page if operation.is_paginated else None)
-
-        firing = account.faults.fire(call, attempt.number)
-        attempt.faults, attempt.delay, rule = firing.ids, firing.delay, firing.rule
-        account.faults.hold_up(firing, link)
-        if rule.error:
-            raise effects.error(rule.error, operation, credential._asdict() | labels)
-        if rule.rate:
-            raise ThrottlingException
-        if rule.connection == "stall":
-            account.faults.stall(firing, link)
-        if rule.connection:
-            link.break_off(rule.connection)
-
-        validation.validate(input)
-        output = operation.handler(input, account.store, listing)
-        if rule.page:
-            history = account.store.history(input.datastore_id, input.image_set_id)
-            output = effects.bend_page(rule.page, output, input=input, listing=listing, history=history)
-        response = protocol.serialize(operation, output)
-        if rule.body:
-            response.set_data(effects.bend_body(rule.body, response.get_data(), operation.output))
-            response.content_type = "text/html" if rule.body == "html" else response.content_type
-    except Exception as error:
-        response = serialize_error(error, request)
-    if attempt.faults:
-        response.headers["x-emulator-fault"] = ",".join(attempt.faults)[:MAX_HEADER]
-    answered = (response.status_code, response.headers.get("x-amzn-ErrorType"))
-    account.calls.end(call, attempt, *(answered if link.is_answered else (None, None)))
-    return response
+Steps = Generator[Wait, None, Response]
 
 
-def serialize_error(error: Exception, request: Request) -> Response:
-    """Turn an error into the wire's form; what nobody foresaw is logged, and told to no client."""
-    if isinstance(error, LimitExceeded):
-        error = AccessDeniedException(f"The emulator has no room for another account: {error}.")
+class Pipeline:
+    """Answers requests for the accounts of an emulator."""
+
+    def __init__(self, accounts: Accounts, settings: Settings) -> None:
+        self._accounts = accounts
+        self._settings = settings
+        self._tokens = Tokens(settings.token_key, settings.token_lifetime)
+        self._verifier = _make_verifier(settings)
+        self._workflow = Workflow(Pace(settings.transition_reads, settings.transition_seconds))
+        if settings.omit_unset:
+            for operation in OPERATIONS:
+                make_omitting_type(operation.output)  # now, before there are threads; it is cached
+
+    def handle(self, request: Request, exchange: Exchange) -> Steps:
+        """Answer a request. The service throttles and authorizes before it validates, so faults come first too."""
+        authorization = parse_authorization(request.headers.get("authorization", ""))
+        refusal = self._verify(request, authorization)
+        caller = authorization.caller if refusal is None else Caller()
+        try:
+            account = self._accounts.get(caller.account)
+        except LimitExceededError as error:
+            return serialize_error(AccessDeniedException(f"The emulator's limit is exceeded: {error.detail}."))
+        moment, pause = account.clock.read(), exchange.skipped_pause
+        call, attempt = account.journal.begin(request.method, request.path, request.headers, moment, pause)
+        injection, effect_acted, has_succeeded = NO_INJECTION, False, False
+        try:
+            operation, labels = ROUTER.route(request.method, request.path)
+            check_request(operation, request, self._settings.max_body)
+            if refusal:
+                raise refusal
+            input = parse_input(operation, labels, request)
+            identifiers = operation.identify(input)
+            listing = self._listing(account, operation, identifiers, input, moment)
+            page = listing.page if operation.is_paginated else None
+            call.identify(operation.name, identifiers, input, page)
+
+            injection = account.faults.pick(
+                RequestView(operation.name, identifiers, page, attempt.number), moment.elapsed
+            )
+            effect, is_after = injection.effect, injection.is_after
+            target = Target(operation, input, identifiers, caller, listing, exchange)
+            attempt.faults = injection.ids
+            yield from _delay(account, injection, attempt, after=False)
+            if not is_after:
+                effect_acted = True
+                yield from _act(account, injection, target)
+                effect_acted = False
+
+            moment = account.clock.read() if attempt.delay else moment  # the clock went on meanwhile
+            validate(input)
+            output = effect.answer(target)
+            if output is None:
+                output = self._run(account, target, effect, attempt, moment)
+            changed = effect.change_output(output, target)
+            effect_acted = changed is not None
+            response = serialize_output(
+                operation, output if changed is None else changed, omit_unset=self._settings.omit_unset
+            )
+            response = effect.change_response(response, target)
+            has_succeeded = True
+            yield from _delay(account, injection, attempt, after=True)
+            if is_after:
+                attempt.outcome = SUCCESS
+                yield from _act(account, injection, target)  # which raises, unless it has only cut the answer
+                attempt.outcome = None
+        except NoAnswer:
+            response = NO_RESPONSE
+        except Exception as error:
+            response = answer_error(error, request)
+        if injection.active:
+            attempt.unused = account.faults.uncount_unused(
+                injection, effect_acted=effect_acted, has_succeeded=has_succeeded
+            )
+            attempt.faults = [id for id in attempt.faults if id not in attempt.unused]
+        if attempt.faults:
+            names = ",".join(attempt.faults)[:MAX_HEADER]
+            response = replace(response, headers={**response.headers, "x-emulator-fault": names})
+        answered = response.status, response.headers.get("x-amzn-ErrorType")
+        account.journal.end(call, attempt, *(answered if exchange.is_answered else (None, None)))
+        return response
+
+    def _run(self, account: Account, target: Target, effect: Effect, attempt: Attempt, moment: Moment) -> Any:
+        """Carry out the operation, and note the transitions that it saw."""
+        operation = target.operation
+        if operation.handler is None:
+            raise UnknownOperationException(f"{operation.name} is not emulated yet.")
+        workflow = effect.workflow(self._workflow)
+        context = Context(target.caller, account.store, moment, target.listing, workflow)
+        try:
+            return run_operation(operation, target.input, context)
+        finally:
+            attempt.met = [str(transition) for transition in context.met]
+            attempt.ended = [str(transition) for transition in context.ended]
+
+    def _verify(self, request: Request, authorization: Authorization) -> ServiceError | None:
+        """Return the error for a request without a valid signature, or None."""
+        try:
+            if self._verifier:
+                self._verifier.verify(request, authorization)
+        except ServiceError as error:
+            return error
+        return None
+
+    def _listing(
+        self,
+        account: Account,
+        operation: Operation[Any, Any],
+        identifiers: dict[str, list[str]],
+        input: Any,
+        moment: Moment,
+    ) -> Listing:
+        scope = "/".join((account.id, operation.name, *(values[0] for values in identifiers.values())))
+        token = getattr(input, "next_token", None)
+        return Listing(self._tokens, scope, token, now=moment.elapsed, page_size=self._settings.page_size)
+
+
+def _act(account: Account, injection: Injection, target: Target) -> Generator[Wait, None, None]:
+    for seconds in injection.effect.act(target):
+        yield from account.faults.wait(injection.active[-1], seconds)
+
+
+def _delay(account: Account, injection: Injection, attempt: Attempt, *, after: bool) -> Generator[Wait, None, None]:
+    for active, seconds in injection.latencies_of(after=after):
+        attempt.delay = round(attempt.delay + seconds, 6)
+        yield from account.faults.wait(active, seconds)
+
+
+def answer_error(error: Exception, request: Request) -> Response:
+    """Return the response to any error. Unexpected exceptions are logged and answered as InternalServerException."""
     if not isinstance(error, ServiceError):
         log.error("%s %s failed", request.method, request.path, exc_info=error)
         error = InternalServerException()
-    return protocol.serialize_error(error)
+    return serialize_error(error)
 
 
-def _serialize_any(error: Exception) -> Response:
-    is_control = request.path.startswith(control.PREFIX)
-    return control.serialize_error(error) if is_control else serialize_error(error, request)
+def _make_verifier(settings: Settings) -> Verifier | None:
+    if not settings.credentials:
+        return None
+    from .aws.sigv4 import Verifier  # botocore is an extra
 
-
-class _App(Flask):
-    """Flask serves the control API, and adds what browsers want; all else goes straight to ``answer``.
-
-    Flask's routing goes by a decoded path, redirects, and answers 405 and OPTIONS by itself, none of which the service
-    does; it refuses some Host headers, of which neither API may depend; and its contexts cost a third of a request.
-    """
-
-    def __init__(self, emulator: Emulator) -> None:
-        super().__init__("healthimaging_emulator", static_folder=None)
-        self._emulator = emulator
-        self._preparing = threading.Lock()
-
-    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        request = Request(environ)
-        if self._emulator.cors_origins or request.path.startswith(control.PREFIX):
-            self._prepare()
-            return super().wsgi_app(environ, start_response)
-        try:
-            response = answer(self._emulator, request)
-        except Exception as error:
-            response = serialize_error(error, request)
-        return response(environ, start_response)
-
-    def _prepare(self) -> None:
-        """Add the control API's routes when they are first asked for: compiling them takes milliseconds."""
-        with self._preparing:
-            if "control" not in self.blueprints:
-                if self._emulator.cors_origins:
-                    _allow(self, self._emulator.cors_origins)
-                self.register_error_handler(Exception, _serialize_any)
-                self.register_blueprint(
-                    control.blueprint(self._emulator.account, self._emulator.guard, self._emulator.limits.control_body)
-                )
-
-    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        if request is None or not request.path.startswith(control.PREFIX):
-            return None
-        return self.url_map.bind("emulator", path_info=request.path, default_method=request.method)
-
-    def dispatch_request(self) -> ResponseReturnValue:
-        if request.method == "OPTIONS" and PREFLIGHT in request.headers and self._emulator.cors_origins:
-            return Response(status=204)  # to which Flask-CORS adds what the browser asks for
-        is_control = request.path.startswith(control.PREFIX)
-        return super().dispatch_request() if is_control else answer(self._emulator, request)
-
-
-def _allow(app: Flask, origins: Collection[str]) -> None:
-    """Let browsers' pages from some origins read the answers."""
-    from flask_cors import CORS
-
-    exact = [origin if origin == "*" else re.compile(re.escape(origin) + r"\Z") for origin in origins]
-    exposed = ["x-amzn-RequestId", "x-amzn-ErrorType", "x-emulator-fault", "Retry-After", "x-amz-retry-after"]
-    CORS(app, origins=exact, expose_headers=exposed, always_send=False)
-
-
-def create_app(emulator: Emulator) -> Flask:
-    """Make the WSGI application of an emulator."""
-    return _App(emulator)
+    return Verifier(settings.credentials, SERVICE, settings.region, settings.max_body)

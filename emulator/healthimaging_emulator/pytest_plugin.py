@@ -1,6 +1,6 @@
 """A pytest plugin: an emulator for each test, in its process or behind a server.
 
-pytest loads this module in every run, so it imports what it needs only where it is used.
+pytest loads this module in every run, so imports are inside the functions that use them.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ import pytest
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
-    from healthimaging_emulator.accounts import Account
-    from healthimaging_emulator.control.client import Remote
-    from healthimaging_emulator.emulator import Emulator
-    from healthimaging_emulator.faults.engine import RuleStatus
-    from healthimaging_emulator.faults.fault import Rule
-    from healthimaging_emulator.seeds.loader import Seed
+    from .control.client import RemoteAccount
+    from .emulator import Emulator
+    from .faults.engine import FaultStatus
+    from .faults.fault import Fault
+    from .interfaces import AccountInterface
+    from .seeds.loader import Seed
 
 MARKER = "healthimaging"
 
-SHOWN = 50
-"""Of the calls of a test that fails, the last so many are shown."""
+MAX_CALLS_SHOWN = 50
+"""Calls that the report of a failing test shows; the last ones."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,30 +37,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--healthimaging-endpoint",
         metavar="URL",
-        help="Let healthimaging_server be an account of the emulator at URL, instead of one of our own.",
+        help="Use the emulator at URL for healthimaging_server, instead of starting one.",
     )
-    parser.addini("healthimaging_seed", "Seeds for every test: files or folders.  [default: the demo]", "paths", [])
+    parser.addini("healthimaging_seed", "Seeds for all tests: files or folders.  [default: the demo]", "paths", [])
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(seed, faults, backoff, allow_unfired): what the emulator begins with, the fault rules of the test, "
-        "whether boto3 sleeps before it tries again, and whether a rule may never fire.",
+        f"{MARKER}(seed, faults, backoff, allow_unfired): give the test an emulator with this seed and these faults; "
+        "backoff=True lets boto3 sleep before a retry, allow_unfired=True allows faults that never fire.",
     )
 
 
 @dataclass(frozen=True)
 class Options:
-    """What ``@pytest.mark.healthimaging`` says; the mark of a test goes before those of its class and module."""
+    """The arguments of ``@pytest.mark.healthimaging``; those of a test override those of its class and module."""
 
     seed: Any = None
-    faults: Sequence[Rule | Mapping[str, Any]] = ()
+    faults: Sequence[Fault | Mapping[str, Any]] = ()
     backoff: bool = False
     allow_unfired: bool = False
 
 
-def _options(item: pytest.Item) -> Options:
+def _read_options(item: pytest.Item) -> Options:
     marks = list(item.iter_markers(MARKER))
     merged = {name: value for mark in reversed(marks) for name, value in mark.kwargs.items()}
     faults = merged.get("faults") or ()
@@ -74,10 +74,10 @@ def _options(item: pytest.Item) -> Options:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let the mark alone be enough: before all other fixtures, which may ask already."""
+    """If a test has the mark but no fixture, set up the emulator before all other fixtures: they may use it."""
     names = getattr(item, "fixturenames", None)
     if names is not None and item.get_closest_marker(MARKER) and not _FIXTURES & set(names):
-        item.fixturenames = ["healthimaging", *names]  # type: ignore[attr-defined]  # a list of its own: others share it
+        item.fixturenames = ["healthimaging", *names]  # type: ignore[attr-defined]  # a new list: other tests share the old one
 
 
 _FIXTURES = {"healthimaging", "healthimaging_server"}
@@ -91,14 +91,14 @@ _SEED = pytest.StashKey["Seed"]()
 
 @pytest.fixture
 def healthimaging_seed(request: pytest.FixtureRequest) -> Any:
-    """Say what the emulators of all tests begin with: files, folders or a document. A mark says it for some."""
+    """Return the seed of all tests: files, folders or a document. Override it, or set it with the mark."""
     return request.config.getini("healthimaging_seed")
 
 
 def _load(config: pytest.Config, sources: Any) -> Seed:
-    """Load a seed; that of the configuration once for all tests."""
-    from healthimaging_emulator.seeds import loader as seeds
-    from healthimaging_emulator.seeds.reader import SeedError
+    """Load a seed. The configured one is loaded once for all tests."""
+    from .errors import InvalidError
+    from .seeds.loader import find_fixture, load_seed
 
     is_configured = sources == config.getini("healthimaging_seed")
     if is_configured and _SEED in config.stash:
@@ -106,9 +106,9 @@ def _load(config: pytest.Config, sources: Any) -> Seed:
     listed = sources if isinstance(sources, (list, tuple)) else [sources]
     found = [config.rootpath / each if isinstance(each, (str, Path)) else each for each in listed]
     try:
-        loaded = seeds.load(*(found or [seeds.fixture("demo")]))
-    except SeedError as error:
-        pytest.fail(f"the seed cannot be loaded: {error}", pytrace=False)
+        loaded = load_seed(*(found or [find_fixture("demo")]))
+    except InvalidError as error:
+        raise pytest.fail.Exception(f"the seed cannot be loaded: {error}", pytrace=False) from None
     if is_configured:
         config.stash[_SEED] = loaded
     return loaded
@@ -120,11 +120,11 @@ def _load(config: pytest.Config, sources: Any) -> Seed:
 @pytest.fixture
 def healthimaging(request: pytest.FixtureRequest, healthimaging_seed: Any) -> Iterator[Emulator]:
     """Return a fresh emulator, which every boto3 client of ``medical-imaging`` reaches while the test runs."""
-    from healthimaging_emulator.emulator import Emulator
+    from .emulator import Emulator
 
-    options = _options(request.node)
+    options = _read_options(request.node)
     emulator = Emulator(_load(request.config, healthimaging_seed if options.seed is None else options.seed))
-    with _watched(request.node, emulator.faults, lambda: emulator.accounts):
+    with _watch(request.node, emulator.faults, lambda: emulator.accounts):
         emulator.faults.add(*options.faults)
         with emulator.patch(backoff=options.backoff):
             yield emulator
@@ -133,7 +133,7 @@ def healthimaging(request: pytest.FixtureRequest, healthimaging_seed: Any) -> It
 @pytest.fixture
 def healthimaging_client(request: pytest.FixtureRequest, healthimaging: Emulator) -> BaseClient:
     """Return a boto3 client of the test's emulator."""
-    return healthimaging.client(backoff=_options(request.node).backoff)
+    return healthimaging.client(backoff=_read_options(request.node).backoff)
 
 
 # Behind a server.
@@ -141,16 +141,17 @@ def healthimaging_client(request: pytest.FixtureRequest, healthimaging: Emulator
 
 @pytest.fixture(scope="session")
 def _healthimaging_endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Return where the session's emulator is: elsewhere, or served from here."""
-    from healthimaging_emulator.control.client import Remote
-    from healthimaging_emulator.emulator import Emulator
+    """Return the URL of the session's emulator: the given one, or that of a server started here."""
+    from .control.client import RemoteAccount
+    from .emulator import Emulator
+    from .errors import EmulatorError
 
     url = request.config.getoption("--healthimaging-endpoint")
     if url:
         try:
-            Remote(url).ask("GET", "health")
-        except (OSError, ValueError) as error:
-            pytest.fail(f"--healthimaging-endpoint {url}: {error}", pytrace=False)
+            RemoteAccount(url).check_health()
+        except EmulatorError as error:
+            raise pytest.fail.Exception(f"--healthimaging-endpoint: {error}", pytrace=False) from None
         yield url
         return
     with Emulator(_load(request.config, request.config.getini("healthimaging_seed"))).serve() as server:
@@ -159,7 +160,7 @@ def _healthimaging_endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def _healthimaging_accounts() -> Iterator[str]:
-    """Return an account for each test; others may use the same emulator, so they begin anywhere."""
+    """Return an account id for each test. Others may use the same emulator, so the first id is random."""
     first = secrets.randbelow(10**12)
     return (f"{number % 10**12:012}" for number in itertools.count(first))
 
@@ -171,42 +172,42 @@ def healthimaging_server(
     healthimaging_seed: Any,
     _healthimaging_endpoint: str,
     _healthimaging_accounts: Iterator[str],
-) -> Iterator[Remote]:
+) -> Iterator[RemoteAccount]:
     """Return an account of the session's server, and set the environment so that plain SDK clients reach it.
 
-    A client of this process that was made before, and so would ask AWS, raises ``RuntimeError``.
+    A client that was made before would reach AWS, so its calls raise ``RuntimeError``.
     """
     import boto3
 
-    from healthimaging_emulator.control.client import Remote
-    from healthimaging_emulator.transports.boto3_transport import guard
+    from .control.client import RemoteAccount
+    from .transports.botocore_patch import forbid_aws
 
-    options = _options(request.node)
+    options = _read_options(request.node)
     token = os.environ.get("HEALTHIMAGING_EMULATOR_CONTROL_TOKEN")
-    remote = Remote(_healthimaging_endpoint, next(_healthimaging_accounts), control_token=token)
+    account = RemoteAccount(_healthimaging_endpoint, next(_healthimaging_accounts), control_token=token)
     seed = healthimaging_seed if options.seed is None else options.seed
     is_elsewhere = request.config.getoption("--healthimaging-endpoint")
     try:
         if seed != ([] if is_elsewhere else request.config.getini("healthimaging_seed")):
-            remote.put(_load(request.config, seed))
-        _set(monkeypatch, remote)
-        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which keeps the credentials of the test before
-        with guard(), _watched(request.node, remote.faults, lambda: [remote]):
-            remote.faults.add(*options.faults)
-            yield remote
+            account.put(_load(request.config, seed))
+        _set_environment(monkeypatch, account)
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the credentials of the previous test
+        with forbid_aws(), _watch(request.node, account.faults, lambda: [account]):
+            account.faults.add(*options.faults)
+            yield account
     finally:
-        remote.forget()
+        account.forget()
 
 
-def _set(monkeypatch: pytest.MonkeyPatch, remote: Remote) -> None:
-    """Set the environment to that of a process which is to reach an account."""
+def _set_environment(monkeypatch: pytest.MonkeyPatch, account: RemoteAccount) -> None:
+    """Set the environment so that SDKs in this process reach an account."""
     from botocore.session import Session
 
-    from healthimaging_emulator.transports import environment
+    from .transports.environment import build_child_environment, make_endpoint
 
-    variables = environment.child(remote.url, remote.account)
+    variables = build_child_environment(account.url, account.id)
     if "disable_host_prefix_injection" not in Session.SESSION_VARIABLES:  # of boto3 before 1.37.5
-        variables["AWS_ENDPOINT_URL_MEDICAL_IMAGING"] = environment.endpoint(remote.url)
+        variables["AWS_ENDPOINT_URL_MEDICAL_IMAGING"] = make_endpoint(account.url)
     for name in os.environ.keys() - variables:
         monkeypatch.delenv(name)
     for name, value in variables.items():
@@ -214,25 +215,25 @@ def _set(monkeypatch: pytest.MonkeyPatch, remote: Remote) -> None:
             monkeypatch.setenv(name, value)
 
 
-# What became of the rules, and what the client did.
+# Reports: faults that never fired, and the calls of a test that failed.
 
 
 class _Watch(NamedTuple):
-    """What a test may change, accounts here or elsewhere, and the rules that were there before it."""
+    """The accounts that a test may change, and the faults that were there before it."""
 
-    views: Callable[[], Iterable[Account | Remote]]
-    seeded: list[RuleStatus]
+    accounts: Callable[[], Iterable[AccountInterface]]
+    seeded: list[FaultStatus]
 
 
 _WATCHES = pytest.StashKey[list[_Watch]]()
 
 
 @contextmanager
-def _watched(
-    item: pytest.Item, faults: Iterable[RuleStatus], views: Callable[[], Iterable[Account | Remote]]
+def _watch(
+    item: pytest.Item, faults: Iterable[FaultStatus], accounts: Callable[[], Iterable[AccountInterface]]
 ) -> Iterator[None]:
-    """Have what a test adds to the ``faults`` that there are, and its calls, looked at when it ends."""
-    watch = _Watch(views, list(faults))
+    """Watch the accounts of a test: the hooks below look at their faults and calls when it ends."""
+    watch = _Watch(accounts, list(faults))
     watches = item.stash.setdefault(_WATCHES, [])
     if watches:
         pytest.fail("a test has either healthimaging or healthimaging_server", pytrace=False)
@@ -245,45 +246,43 @@ def _watched(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail a test that passed although one of its rules never fired: it did not test what it says."""
+    """Fail a test that passed although one of its faults never fired: it did not test what it says."""
     result = yield
-    unfired = [text for watch in item.stash.get(_WATCHES, []) for text in _unfired(watch)]
-    if unfired and not _options(item).allow_unfired:
+    unfired = [text for watch in item.stash.get(_WATCHES, []) for text in _find_unfired(watch)]
+    if unfired and not _read_options(item).allow_unfired:
         pytest.fail("\n".join(unfired), pytrace=False)
     return result
 
 
-def _unfired(watch: _Watch) -> Iterator[str]:
+def _find_unfired(watch: _Watch) -> Iterator[str]:
     from msgspec.structs import replace
 
-    from healthimaging_emulator.faults.near_miss import nearest_miss
+    from .faults.near_miss import explain_miss
 
-    seeded = [replace(rule, matched=0) for rule in watch.seeded]
-    for view in watch.views():
-        for rule in view.faults:
-            if not rule.fired and replace(rule, matched=0) not in seeded:
-                yield f"fault rule {rule.id} of account {_id(view)} never fired: {nearest_miss(rule, view.calls)}"
+    seeded = [replace(fault, matched=0) for fault in watch.seeded]
+    for account in watch.accounts():
+        for fault in account.faults:
+            if not fault.fired and replace(fault, matched=0) not in seeded:
+                yield f"fault {fault.id} of account {account.id} never fired: {explain_miss(fault, account.calls)}"
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what the client really did where a test fails."""
+    """Show the calls of the client in the report of a test that fails."""
     report = yield
     if report.failed:
         for watch in item.stash.get(_WATCHES, []):
-            for view in watch.views():
-                report.sections.append((f"HealthImaging calls of account {_id(view)}", _journal(view)))
+            for account in watch.accounts():
+                report.sections.append((f"HealthImaging calls of account {account.id}", _show_calls(account)))
     return report
 
 
-def _id(view: Account | Remote) -> str:
-    return view.account if hasattr(view, "account") else view.id
+def _show_calls(account: AccountInterface) -> str:
+    from .errors import EmulatorError
 
-
-def _journal(view: Account | Remote) -> str:
     try:
-        calls = [str(call) for call in view.calls]
-    except (OSError, ValueError) as error:  # of an emulator elsewhere
+        calls = [str(call) for call in account.calls]
+    except EmulatorError as error:  # of an emulator elsewhere
         return f"unknown: {error}"
-    earlier = [f"{len(calls) - SHOWN} earlier ones"] if len(calls) > SHOWN else []
-    return "\n".join([*earlier, *calls[-SHOWN:]]) or "none"
+    earlier = [f"{len(calls) - MAX_CALLS_SHOWN} earlier ones"] if len(calls) > MAX_CALLS_SHOWN else []
+    return "\n".join([*earlier, *calls[-MAX_CALLS_SHOWN:]]) or "none"

@@ -1,42 +1,206 @@
-"""How far an emulator lets itself be filled, so that nothing in it grows without end."""
+"""Every setting of an emulator, declared once.
+
+The declaration is the source of the argument of ``Emulator``, its check, the option of ``serve`` and ``exec``, the
+environment variable, the help and the table in ``docs/running.md``.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
+from typing import Any, NamedTuple, TypedDict
+
+from .credentials import Credentials
+from .errors import InvalidError, LimitExceededError, invalid
+
+PREFIX = "HEALTHIMAGING_EMULATOR_"
+"""Prefix of the environment variables that set an option."""
+
+DEFAULT_PORT = 4580
 
 
-class LimitExceeded(ValueError):
-    """What was asked for would go beyond one of the ``Limits``."""
+class Setting(NamedTuple):
+    """The metadata of a setting: its help, the values that are valid, and how text is read."""
+
+    help: str
+    expected: str
+    is_valid: Callable[[Any], bool]
+    read: Callable[[str], Any] = str
+    is_list: bool = False
+    is_secret: bool = False
+
+    def show(self, value: Any) -> str:
+        """Return a value for a message, or nothing if it is a secret."""
+        return "" if self.is_secret else f" {value!r}"
 
 
-def _at_most(default: int, what: str) -> int:
-    return field(default=default, metadata={"what": what})
+def is_text(value: str) -> bool:
+    """Whether a string is Unicode text that can be sent; half of a surrogate pair cannot."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
+def _is_secret(value: Any) -> bool:
+    return isinstance(value, str) and value != "" and is_text(value) and value.isprintable()
+
+
+def _is_number(value: Any, *types: type) -> bool:
+    return isinstance(value, types) and not isinstance(value, bool)
+
+
+def _declare(default: Any, help: str, expected: str, is_valid: Callable[[Any], bool], **more: Any) -> Any:
+    return field(default=default, metadata={"setting": Setting(help, expected, is_valid, **more)})
+
+
+def _limit(default: int, help: str) -> Any:
+    return _declare(default, help, "a whole number from 1", lambda v: _is_number(v, int) and v >= 1, read=int)
+
+
+def _optional(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    return lambda text: None if text.lower() == "none" else read(text)
+
+
+def _matching(pattern: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def _is_host(value: Any) -> bool:
+    if _matching(r"[0-9a-fA-F:.]*:[0-9a-fA-F:.]*")(value):
+        with suppress(ValueError):
+            return bool(ip_address(value))
+    return _matching(r"[A-Za-z0-9._-]+")(value)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
-    """Whole numbers above 0; of calls the oldest fall out, all else is refused. Raises ``ValueError``."""
+class Settings:
+    """The settings of one emulator. Raises ``InvalidError`` for a value out of range."""
 
-    accounts: int = _at_most(1_000, "Accounts that are kept at a time.")
-    calls: int = _at_most(1_000, "Calls that the journal of an account keeps.")
-    faults: int = _at_most(1_000, "Fault rules of an account.")
-    versions: int = _at_most(
-        250_000, "Versions, and data stores, that an account adds to its seed or puts in its place."
+    page_size: int = _declare(
+        50,
+        "Entries on a page if a request has no maxResults.",
+        "a whole number from 1 to 50",
+        lambda v: _is_number(v, int) and 1 <= v <= 50,
+        read=int,
     )
-    pending: int = _at_most(1_000, "Changes of an account that are yet to come.")
-    body: int = _at_most(1024 * 1024, "Bytes of the body of an operation's request.")
-    control_body: int = _at_most(64 * 1024 * 1024, "Bytes of the body of a request to the control API.")
-    head: int = _at_most(64 * 1024, "Bytes of a request line and its headers.")
-    connections: int = _at_most(2_000, "Connections at a time.")
+    token_key: str = _declare(
+        "healthimaging-emulator",
+        "Key that signs page tokens; use the same one in all replicas.",
+        "text without control characters",
+        _is_secret,
+        is_secret=True,
+    )
+    token_lifetime: float | None = _declare(
+        None,
+        "Seconds until a page token expires.  [default: never]",
+        "a number of seconds above 0",
+        lambda v: v is None or (_is_number(v, int, float) and v > 0),
+        read=float,
+    )
+    omit_unset: bool = _declare(
+        False,
+        "Leave unset members out of JSON answers, instead of writing null.",
+        "true or false",
+        lambda v: isinstance(v, bool),
+        read=bool,
+    )
+    transition_reads: int | None = _declare(
+        1,
+        "Requests that see LOCKED before a write completes; none: no limit.",
+        "a whole number from 0, or none",
+        lambda v: v is None or (_is_number(v, int) and v >= 0),
+        read=_optional(int),
+    )
+    transition_seconds: float | None = _declare(
+        1.0,
+        "Seconds before a write completes; none: no limit.",
+        "a number of seconds from 0, or none",
+        lambda v: v is None or (_is_number(v, int, float) and 0 <= v <= 1e9),
+        read=_optional(float),
+    )
+    control_token: str | None = _declare(
+        None,
+        "Secret that callers of the control API must send.",
+        "text without control characters",
+        lambda v: v is None or _is_secret(v),
+        is_secret=True,
+    )
+    control_hosts: Collection[str] = _declare(
+        (),
+        "Host that the control API serves besides loopback; repeatable.",
+        "the name or the address of a host, without a port",
+        _is_host,
+        is_list=True,
+    )
+    cors_origins: Collection[str] = _declare(
+        (),
+        "Origin whose pages a browser lets read the answers, or *; repeatable.",
+        "an origin such as http://localhost:3000",
+        _matching(r"\*|(?i:https?)://[^/?#@\s*,]+"),
+        is_list=True,
+    )
+    region: str | None = _declare(
+        None,
+        "The only region that requests may be signed for.  [default: any]",
+        "a region such as us-east-1",
+        lambda v: v is None or _matching("[a-z0-9-]{1,32}")(v),
+    )
+    max_accounts: int = _limit(1_000, "Accounts at a time.")
+    max_calls: int = _limit(1_000, "Calls that the journal of an account keeps; older ones are dropped.")
+    max_faults: int = _limit(1_000, "Faults that an account may add.")
+    max_versions: int = _limit(250_000, "Versions and data stores that an account may add.")
+    max_pending: int = _limit(1_000, "Scheduled changes of an account.")
+    max_body: int = _limit(1024 * 1024, "Bytes in the body of a request to the service.")
+    max_control_body: int = _limit(64 * 1024 * 1024, "Bytes in the body of a request to the control API.")
+    max_head: int = _limit(64 * 1024, "Bytes in the request line and headers.")
+    max_connections: int = _limit(2_000, "Connections at a time.")
+    credentials: Collection[Credentials] = ()
+    """Access keys that may sign requests. If there are any, every request must be signed with one of them."""
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            limit = getattr(self, each.name)
-            if not isinstance(limit, int) or limit < 1:
-                raise ValueError(f"the limit of {each.name} is a whole number above 0")
+        for name, setting in DECLARED.items():
+            value = getattr(self, name)
+            if setting.is_list and (isinstance(value, str) or not isinstance(value, Collection)):
+                raise invalid(name, value, "a list")
+            for each in value if setting.is_list else [value]:
+                if not setting.is_valid(each):
+                    raise InvalidError(f"invalid {name}{setting.show(each)}: expected {setting.expected}")
+        if self.region is not None and not self.credentials:
+            raise InvalidError("region needs credentials: it is compared with the region that a request is signed for")
 
-    def check(self, name: str, wanted: int) -> None:
-        """Raise ``LimitExceeded`` where something wants to be more than its limit."""
-        limit = getattr(self, name)
+    def check_limit(self, name: str, wanted: int) -> None:
+        """Raise ``LimitExceededError`` if ``wanted`` is more than the limit ``max_<name>``."""
+        limit: int = getattr(self, f"max_{name}")
         if wanted > limit:
-            raise LimitExceeded(f"that would make {wanted:,} {name}, and --max-{name} is {limit:,}")
+            raise LimitExceededError(f"limit exceeded: {wanted:,} {name}, but max_{name} is {limit:,}")
+
+
+DECLARED: dict[str, Setting] = {
+    each.name: each.metadata["setting"] for each in fields(Settings) if "setting" in each.metadata
+}
+
+
+class SettingsOptions(TypedDict, total=False):
+    """The fields of ``Settings`` as keyword arguments, for editors and type checkers."""
+
+    page_size: int
+    token_key: str
+    token_lifetime: float | None
+    omit_unset: bool
+    transition_reads: int | None
+    transition_seconds: float | None
+    control_token: str | None
+    control_hosts: Collection[str]
+    cors_origins: Collection[str]
+    region: str | None
+    max_accounts: int
+    max_calls: int
+    max_faults: int
+    max_versions: int
+    max_pending: int
+    max_body: int
+    max_control_body: int
+    max_head: int
+    max_connections: int
+    credentials: Collection[Credentials]

@@ -54,7 +54,7 @@ def last_good(versions: list[Version]) -> Version | None:
 def line(version: Version) -> str:
     """Return one line of the trail."""
     time = version.get("updatedAt") or version["createdAt"]
-    status = version.get("ImageSetWorkflowStatus", version["imageSetState"])
+    status = version.get("ImageSetWorkflowStatus") or version["imageSetState"]
     return " ".join([version["versionId"], f"{time:%Y-%m-%d %H:%M}", status, version.get("message", "")]).rstrip()
 
 

@@ -1,4 +1,4 @@
-"""SigV4: botocore signs, and each mistake has its refusal."""
+"""SigV4: botocore signs the requests, and each mistake has its own refusal."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import ClientError
 from freezegun import freeze_time
 from werkzeug.test import TestResponse
 
-from healthimaging_emulator import Credentials, Emulator
-from healthimaging_emulator.aws.credentials import choose
+from healthimaging_emulator import Credentials, Emulator, InvalidError, NotFoundError
+from healthimaging_emulator.credentials import pick_credentials
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, SAMPLE, UNKNOWN, path
 
@@ -83,7 +84,7 @@ MISMATCH = (
 )
 
 
-def test_off_by_default() -> None:
+def test_no_signature_is_needed_by_default() -> None:
     assert Emulator.from_seed(DEMO).app.test_client().post(path()).status_code == 200
 
 
@@ -101,29 +102,29 @@ def test_off_by_default() -> None:
     ],
 )
 @pytest.mark.parametrize("body", [b"", b"{}"])
-def test_what_is_signed_is_let_in(emulator: Emulator, by: Credentials, target: str, body: bytes) -> None:
+def test_a_signed_request_is_let_in(emulator: Emulator, by: Credentials, target: str, body: bytes) -> None:
     response = ask(emulator, signed(by, target=target, body=body), target=target, body=body)
     assert response.status_code in (200, 400, 404)
     assert response.headers.get("x-amzn-ErrorType") != "InvalidSignatureException"
 
 
-def test_no_operation_without_a_signature(emulator: Emulator) -> None:
+def test_a_request_without_a_signature_is_refused(emulator: Emulator) -> None:
     assert refusal(ask(emulator, {})) == (403, "MissingAuthenticationTokenException", "Missing Authentication Token")
 
 
-def test_what_is_no_operation_needs_none(emulator: Emulator) -> None:
+def test_an_unknown_operation_needs_no_signature(emulator: Emulator) -> None:
     assert ask(emulator, {}, target="/nothing").status_code == 404
 
 
-def test_before_the_rules_and_the_input(emulator: Emulator) -> None:
+def test_the_signature_is_checked_before_faults_and_input(emulator: Emulator) -> None:
     assert ask(emulator, {}, target=path("UPPER") + "?maxResults=x").status_code == 403
     emulator.faults.add({"error": {"code": "ThrottlingException"}})
     assert ask(emulator, {}).status_code == 403
     assert emulator.calls[-1].outcome == "MissingAuthenticationTokenException"
-    assert [rule.matched for rule in emulator.faults] == [0]
+    assert [fault.matched for fault in emulator.faults] == [0]
 
 
-def test_an_unknown_access_key(emulator: Emulator) -> None:
+def test_an_unknown_access_key_is_refused(emulator: Emulator) -> None:
     stranger = Credentials(access_key_id="AKIDSTRANGER", secret_access_key=SECRET)
     invalid = (403, "UnrecognizedClientException", "The security token included in the request is invalid.")
     assert refusal(ask(emulator, signed(stranger))) == invalid
@@ -131,19 +132,19 @@ def test_an_unknown_access_key(emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize("token", [None, "other", "token=", "tökén"])
-def test_the_wrong_session_token(emulator: Emulator, token: str | None) -> None:
+def test_the_wrong_session_token_is_refused(emulator: Emulator, token: str | None) -> None:
     headers = signed(SESSION)
     del headers["X-Amz-Security-Token"]
     headers |= {"X-Amz-Security-Token": token} if token else {}
     assert refusal(ask(emulator, headers))[1] == "UnrecognizedClientException"
 
 
-def test_a_session_token_with_a_key_that_has_none(emulator: Emulator) -> None:
+def test_a_session_token_with_a_key_that_has_none_is_refused(emulator: Emulator) -> None:
     headers = signed(Credentials(access_key_id=KEY, secret_access_key=SECRET, session_token="token"))
     assert refusal(ask(emulator, headers))[1] == "UnrecognizedClientException"
 
 
-def test_an_expired_session(emulator: Emulator, wall_clock: Any) -> None:
+def test_an_expired_session_is_refused(emulator: Emulator, wall_clock: Any) -> None:
     expired = (403, "ExpiredTokenException", "The security token included in the request is expired")
     assert refusal(ask(emulator, signed(EXPIRED))) == expired
     assert ask(emulator, signed(EXPIRING)).status_code == 200
@@ -157,7 +158,7 @@ def changed(headers: dict[str, str], old: str, new: str) -> dict[str, str]:
     return headers | {"Authorization": authorization.replace(old, new)}
 
 
-def test_the_wrong_secret(emulator: Emulator) -> None:
+def test_the_wrong_secret_is_refused(emulator: Emulator) -> None:
     wrong = Credentials(access_key_id=KEY, secret_access_key=SECRET + "x")
     assert refusal(ask(emulator, signed(wrong))) == (403, "InvalidSignatureException", MISMATCH)
 
@@ -174,22 +175,24 @@ def test_the_wrong_secret(emulator: Emulator) -> None:
         lambda headers: headers | {"Authorization": headers["Authorization"][:-1]},
     ],
 )
-def test_what_was_changed_on_the_way(emulator: Emulator, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+def test_a_header_that_was_changed_on_the_way_is_noticed(
+    emulator: Emulator, change: Callable[[dict[str, str]], dict[str, str]]
+) -> None:
     _, code, _ = refusal(ask(emulator, change(signed())))
     assert code in ("InvalidSignatureException", "UnrecognizedClientException")
 
 
-def test_a_changed_path_query_or_body(emulator: Emulator) -> None:
+def test_a_changed_path_query_or_body_is_noticed(emulator: Emulator) -> None:
     for target, body in ((path(UNKNOWN), b""), (path() + "?maxResults=1", b""), (path(), b"x")):
         assert refusal(ask(emulator, signed(), target=target, body=body))[2] == MISMATCH
 
 
 @pytest.mark.parametrize("added", ["?#&maxResults=1", "?#", "#", "?maxResults=1", "?&maxResults=1", "?nextToken"])
-def test_nothing_can_be_added_to_what_was_signed(emulator: Emulator, added: str) -> None:
+def test_nothing_can_be_added_to_a_signed_target(emulator: Emulator, added: str) -> None:
     assert ask(emulator, signed(), target=path() + added).status_code in (403, 404)
 
 
-def test_what_is_not_signed_is_in_no_accounts_journal_but_the_default(emulator: Emulator) -> None:
+def test_a_forged_request_is_in_the_journal_of_the_default_account_only(emulator: Emulator) -> None:
     forged = changed(signed(ACCOUNT), "Signature=", "Signature=0")
     assert ask(emulator, forged).status_code == 403
     assert (len(emulator.calls), len(emulator.account("111111111111").calls)) == (1, 0)
@@ -197,12 +200,21 @@ def test_what_is_not_signed_is_in_no_accounts_journal_but_the_default(emulator: 
     assert (len(emulator.calls), len(emulator.account("111111111111").calls)) == (1, 1)
 
 
-def test_a_body_over_the_limit_is_not_read_to_check_it(emulator: Emulator) -> None:
-    body = b"x" * (emulator.limits.body + 1)
+def test_a_body_over_the_limit_is_refused_although_it_is_signed(emulator: Emulator) -> None:
+    body = b"x" * (emulator.settings.max_body + 1)
     assert ask(emulator, signed(body=body), body=body).status_code == 413
 
 
-def test_a_header_that_botocore_would_not_sign(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_over_the_limit_is_not_read_so_no_signature_is_valid_for_it(emulator: Emulator) -> None:
+    body = b"x" * (emulator.settings.max_body + 1)
+    headers = signed(ACCOUNT)  # of no body at all, which is all that is read
+    assert ask(emulator, headers, body=body).status_code == 413
+    assert (len(emulator.calls), len(emulator.account("111111111111").calls)) == (1, 0)
+
+
+def test_a_header_that_botocore_would_not_sign_is_checked_if_it_is_signed(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(botocore.auth, "SIGNED_HEADERS_BLACKLIST", [])
     headers = signed(User_Agent="curl/8")
     monkeypatch.undo()
@@ -218,17 +230,17 @@ def test_a_header_that_botocore_would_not_sign(emulator: Emulator, monkeypatch: 
         ({"region": "EU west"}, "Credential should be scoped to a valid region, not 'EU west'."),
     ],
 )
-def test_the_wrong_scope(emulator: Emulator, options: dict[str, str], message: str) -> None:
+def test_the_wrong_scope_is_refused(emulator: Emulator, options: dict[str, str], message: str) -> None:
     assert refusal(ask(emulator, signed(**options))) == (403, "InvalidSignatureException", message)  # type: ignore[arg-type]
 
 
-def test_one_region_only() -> None:
+def test_the_region_may_be_limited_to_one() -> None:
     emulator = Emulator.from_seed(DEMO, credentials=[PLAIN], region="eu-west-1")
     assert ask(emulator, signed(region="eu-west-1")).status_code == 200
     assert refusal(ask(emulator, signed()))[2] == "Credential should be scoped to a valid region, not 'us-east-1'."
 
 
-def test_the_wrong_terminator_and_date(emulator: Emulator) -> None:
+def test_the_wrong_terminator_or_date_is_refused(emulator: Emulator) -> None:
     assert refusal(ask(emulator, changed(signed(), "aws4_request", "aws5"))) == (
         403,
         "InvalidSignatureException",
@@ -250,15 +262,15 @@ def test_the_wrong_terminator_and_date(emulator: Emulator) -> None:
         (300, None),
     ],
 )  # fmt: skip
-def test_skew_by_the_wall_clock(emulator: Emulator, wall_clock: Any, skew: int, message: str | None) -> None:
+def test_skew_counts_by_the_wall_clock(emulator: Emulator, wall_clock: Any, skew: int, message: str | None) -> None:
     headers = signed()
     wall_clock.move_to(NOW - timedelta(seconds=skew))
-    emulator.clock.freeze("2024-01-01T00:00:00Z")  # which plays no part
+    emulator.clock.freeze("2024-01-01T00:00:00Z")  # plays no part
     response = ask(emulator, headers)
     assert (response.status_code == 200) if message is None else (refusal(response)[2] == message)
 
 
-def test_a_date_instead_of_amazons(emulator: Emulator) -> None:
+def test_the_date_may_be_in_the_header_of_http(emulator: Emulator) -> None:
     headers = signed(Date=format_datetime(NOW))
     assert "X-Amz-Date" not in headers
     assert ask(emulator, headers).status_code == 200
@@ -283,7 +295,15 @@ WHOLE = "Credential=AKIDEXAMPLE/20260301/us-east-1/medical-imaging/aws4_request,
     ("authorization", "message"),
     [
         ("Basic dXNlcjpwYXNz", "Unsupported AWS 'algorithm': 'Basic'."),
-        ("AWS4-HMAC-SHA256", "'' not a valid key=value pair in Authorization header: 'AWS4-HMAC-SHA256'."),
+        (
+            "AWS4-HMAC-SHA256",
+            "Authorization header requires 'Credential' parameter. Authorization header requires 'Signature' "
+            "parameter. Authorization header requires 'SignedHeaders' parameter. Authorization=AWS4-HMAC-SHA256",
+        ),
+        (
+            f"AWS4-HMAC-SHA256 {WHOLE},",
+            f"'' not a valid key=value pair in Authorization header: 'AWS4-HMAC-SHA256 {WHOLE},'.",
+        ),
         (
             f"AWS4-HMAC-SHA256 {WHOLE}, nonsense",
             f"'nonsense' not a valid key=value pair in Authorization header: 'AWS4-HMAC-SHA256 {WHOLE}, nonsense'.",
@@ -301,21 +321,25 @@ WHOLE = "Credential=AKIDEXAMPLE/20260301/us-east-1/medical-imaging/aws4_request,
         ),
     ],
 )
-def test_a_header_that_cannot_be_parsed(emulator: Emulator, authorization: str, message: str) -> None:
+def test_a_header_that_cannot_be_parsed_is_refused(emulator: Emulator, authorization: str, message: str) -> None:
     headers = {"Authorization": authorization, "X-Amz-Date": "20260301T120000Z"}
     assert refusal(ask(emulator, headers)) == (403, "IncompleteSignatureException", message)
 
 
-def test_no_date_or_one_that_is_none(emulator: Emulator) -> None:
+def test_a_date_is_needed_and_has_one_form(emulator: Emulator) -> None:
     headers = {"Authorization": f"AWS4-HMAC-SHA256 {WHOLE}"}
-    assert "existence of either a 'X-Amz-Date' or a 'Date' header" in refusal(ask(emulator, headers))[2]
+    assert refusal(ask(emulator, headers))[2] == (
+        "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. "
+        f"Authorization=AWS4-HMAC-SHA256 {WHOLE}"
+    )
     for date in ("now", "2026-03-01T12:00:00Z", "20260332T120000Z", "00000101T000000Z"):
         message = f"Date must be in ISO-8601 'basic format'. Got '{date}'."
         assert refusal(ask(emulator, headers | {"X-Amz-Date": date}))[2] == message
 
 
 def test_the_host_must_be_signed(emulator: Emulator) -> None:
-    assert "'Host' or ':authority' must be" in refusal(ask(emulator, changed(signed(), "host;", "")))[2]
+    message = "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
+    assert refusal(ask(emulator, changed(signed(), "host;", ""))) == (403, "InvalidSignatureException", message)
 
 
 @pytest.mark.parametrize(
@@ -331,19 +355,19 @@ def test_an_account_cannot_be_named_beside_the_credential(emulator: Emulator, au
     assert refusal(ask(emulator, headers))[1] == "IncompleteSignatureException"
 
 
-def test_who_cannot_have_signed_makes_no_account(emulator: Emulator) -> None:
+def test_a_stranger_makes_no_account(emulator: Emulator) -> None:
     stranger = Credentials(access_key_id="222222222222", secret_access_key="s")
     assert ask(emulator, signed(stranger)).status_code == 403
     assert ask(emulator, signed(ACCOUNT)).status_code == 200
     assert [account.id for account in emulator.accounts] == ["000000000000", "111111111111"]
 
 
-def test_a_client_in_process_signs_with_the_first(emulator: Emulator) -> None:
+def test_a_client_in_process_signs_with_the_first_credentials(emulator: Emulator) -> None:
     ids = {"datastoreId": DATASTORE, "imageSetId": SAMPLE}
     account = emulator.client(aws_access_key_id="111111111111")
     for client in (emulator.client(), emulator.client(endpoint_url="http://LOCALHOST:80"), account):
         assert len(client.list_image_set_versions(**ids)["imageSetPropertiesList"]) == 4
-    with pytest.raises(Exception, match="UnrecognizedClientException"):
+    with pytest.raises(ClientError, match="UnrecognizedClientException"):
         emulator.client(aws_access_key_id="AKIDSTRANGER").list_image_set_versions(**ids)
 
 
@@ -356,20 +380,36 @@ def test_patched_clients_sign_too(monkeypatch: pytest.MonkeyPatch, given: dict[s
     with emulator.patch():
         client = boto3.Session(**options).client("medical-imaging")
         assert client.list_image_set_versions(**ids)["imageSetPropertiesList"]
-        for name, value in emulator.signing().items():
+        for name, value in emulator.signing_variables().items():
             monkeypatch.setenv(name, value)
         assert boto3.Session().client("medical-imaging").list_image_set_versions(**ids)["imageSetPropertiesList"]
 
 
-def test_the_credentials_of_an_account() -> None:
+def test_the_credentials_of_an_account_or_an_access_key_are_picked() -> None:
     zeros = Credentials(access_key_id="000000000000", secret_access_key="zeros")
-    assert choose([PLAIN, zeros], "000000000000") == zeros
-    assert choose([ACCOUNT, PLAIN], "000000000000") == PLAIN
-    assert choose([PLAIN, zeros], None) == PLAIN
-    assert choose([PLAIN, zeros], "222222222222") is None
+    assert pick_credentials([PLAIN, zeros], "000000000000") == zeros
+    assert pick_credentials([ACCOUNT, PLAIN], "000000000000") == PLAIN
+    assert pick_credentials([PLAIN, zeros], None) == PLAIN
+    assert pick_credentials([PLAIN, zeros], "222222222222") is None
 
 
-def test_what_a_region_is_for() -> None:
+def test_the_variables_of_an_account_need_credentials_that_are_its_own() -> None:
+    emulator = Emulator.from_seed(DEMO, credentials=[PLAIN, SESSION, ACCOUNT])
+    assert emulator.signing_variables("111111111111") == {
+        "AWS_ACCESS_KEY_ID": "111111111111",
+        "AWS_SECRET_ACCESS_KEY": "s",
+    }
+    assert emulator.signing_variables(SESSION.access_key_id) == {
+        "AWS_ACCESS_KEY_ID": "ASIAEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "of/the:session",
+        "AWS_SESSION_TOKEN": "token==",
+    }
+    with pytest.raises(NotFoundError, match=r"^no credential is that of account 222222222222$"):
+        emulator.signing_variables("222222222222")
+    assert Emulator.from_seed(DEMO).signing_variables("222222222222") == {}
+
+
+def test_clients_and_children_sign_for_the_region_of_the_settings() -> None:
     emulator = Emulator.from_seed(DEMO, credentials=[PLAIN], region="eu-west-1")
     ids = {"datastoreId": DATASTORE, "imageSetId": SAMPLE}
     assert emulator.client().list_image_set_versions(**ids)["imageSetPropertiesList"]
@@ -379,22 +419,38 @@ def test_what_a_region_is_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "secret", "token"),
+    ("key", "secret", "token", "member"),
     [
-        ("a b", "s", None),
-        ("a", "", None),
-        ("a", "é", None),
-        ("a", "s\n", None),
-        ("a", "s", "a b"),
-        ("a", "\udcff", None),
+        ("a b", "s", None, "AccessKeyId"),
+        ("", "s", None, "AccessKeyId"),
+        ("a", "", None, "SecretAccessKey"),
+        ("a", "é", None, "SecretAccessKey"),
+        ("a", "s\n", None, "SecretAccessKey"),
+        ("a", "\udcff", None, "SecretAccessKey"),
+        ("a", "s", "a b", "SessionToken"),
+        ("a", "s", "", "SessionToken"),
     ],
 )
-def test_what_are_no_credentials(key: str, secret: str, token: str | None) -> None:
+def test_credentials_that_no_client_could_have_are_refused(
+    key: str, secret: str, token: str | None, member: str
+) -> None:
     given = Credentials(access_key_id=key, secret_access_key=secret, session_token=token)
-    with pytest.raises(ValueError, match="credentials: Expected"):
+    message = rf"^invalid credentials: Expected `str` matching regex '.*' - at `\$\[0\]\.{member}`$"
+    with pytest.raises(InvalidError, match=message):
         Emulator.from_seed(DEMO, credentials=[given])
 
 
-def test_no_secret_is_shown() -> None:
+def test_an_access_key_cannot_be_given_twice() -> None:
+    with pytest.raises(InvalidError, match=r"^invalid credentials: an access key is given twice$"):
+        Emulator.from_seed(DEMO, credentials=[PLAIN, PLAIN])
+
+
+def test_a_region_needs_credentials() -> None:
+    message = "region needs credentials: it is compared with the region that a request is signed for"
+    with pytest.raises(InvalidError, match=f"^{message}$"):
+        Emulator.from_seed(DEMO, region="eu-west-1")
+
+
+def test_the_secret_is_not_in_the_representation() -> None:
     assert SECRET not in repr(PLAIN)
     assert time.time() == NOW.timestamp()

@@ -46,7 +46,7 @@ def serving(
 
 
 class Address:
-    """What of a ``Server`` a raw client needs."""
+    """The parts of a ``Server`` that a raw client needs."""
 
     def __init__(self, banner: list[str]) -> None:
         found = re.search(r"https?://([\d.]+):(\d+)", banner[0])

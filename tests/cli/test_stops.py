@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from healthimaging_emulator import Fault, Remote
+from healthimaging_emulator import Fault, RemoteAccount
 from tests.cli.conftest import BANNER_END, Address, ask, serving
 from tests.conftest import DEMO, ROOT
 from tests.demo import DATASTORE, MANY, SAMPLE, path
@@ -26,7 +26,7 @@ def account(number: int) -> str:
 
 
 def test_a_stop_under_load_cuts_no_answer() -> None:
-    """Delays and stalls end, the port is free, and a token is good for who serves there next."""
+    """Delays and stalls end, the port is free, and a page token is valid for the next server there."""
     whole: dict[int, list[int]] = {number: [] for number in range(4)}
     enough = threading.Event()
 
@@ -41,21 +41,21 @@ def test_a_stop_under_load_cuts_no_answer() -> None:
 
     with serving("--log-level", "error") as (process, banner):
         address = Address(banner)
-        held = [Remote(f"http://127.0.0.1:{address.port}", f"{number:012}") for number in (1, 2)]
-        held[0].faults.add(Fault.delay(3600))
+        held = [RemoteAccount(f"http://127.0.0.1:{address.port}", f"{number:012}") for number in (1, 2)]
+        held[0].faults.add(Fault.latency(3600))
         held[1].faults.add(Fault.connection("stall", seconds=3600))
         clients = [threading.Thread(target=list_on, args=(address, number)) for number in (0, 1, 2, *[3] * 8)]
         for client in clients:
             client.start()
         assert enough.wait(HANG_SECONDS)
-        until(lambda: all(rule.fired for remote in held for rule in remote.faults))
+        until(lambda: all(fault.fired for remote in held for fault in remote.faults))
         token = ask(banner, f"{path(MANY)}?maxResults=7").json["nextToken"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(HANG_SECONDS) == 0
         for client in clients:
             client.join(HANG_SECONDS)
             assert not client.is_alive()
-    assert (whole[1], whole[2]) == ([50], [])  # what was late is answered, and what stalled is not
+    assert (whole[1], whole[2]) == ([50], [])  # a late answer is sent, and one that stalled is not
     assert set(whole[0] + whole[3]) == {50}
     with serving("--port", str(address.port)) as (_, banner):
         following = ask(banner, f"{path(MANY)}?nextToken={token}").json["imageSetPropertiesList"]
@@ -63,9 +63,14 @@ def test_a_stop_under_load_cuts_no_answer() -> None:
 
 
 SLOW_TO_STOP = """
-from healthimaging_emulator.server import listener as server
-server.STOP_SECONDS = 3600
+from healthimaging_emulator import Emulator, Server
 from healthimaging_emulator.cli import main
+from healthimaging_emulator.server.listener import Timeouts
+
+def serve(self, host, port, tls):
+    return Server(self.app, host, port, settings=self.settings, timeouts=Timeouts(stop=3600))
+
+Emulator.serve = serve
 main()
 """
 
@@ -101,7 +106,7 @@ def is_listening(address: Address) -> bool:
     return True
 
 
-# Where nothing can be written.
+# Where nothing may be written.
 
 
 def settings_without_a_home() -> dict[str, str]:
@@ -133,7 +138,7 @@ def full(file: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("file", ["stdout", "stderr"])
-def test_a_full_disk_under_what_it_prints(file: str) -> None:
+def test_a_full_disk_under_its_output_stops_nothing(file: str) -> None:
     with full(file) as (process, port):
         banner = [f"http://127.0.0.1:{port}"]
         until(lambda: is_listening(Address(banner)) or process.poll() is not None)
@@ -156,10 +161,12 @@ def test_a_folder_of_seeds_is_read_once(tmp_path: Path) -> None:
             client.send(request("POST", "/_emulator/reset") + request("POST", path(SAMPLE)))
             assert [client.receive().status for _ in range(2)] == [204, 200]
     command = [sys.executable, "-m", "healthimaging_emulator", "serve", "--port", "0", "--seed", str(tmp_path)]
-    for mistake in ("other.json: No such file or directory", "seed.json: $: JSON is malformed: invalid character"):
+    for mistake in (
+        "other.json: No such file or directory",
+        "seed.json: $: JSON is malformed: invalid character (byte 0)",
+    ):
         finished = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
         assert (finished.returncode, finished.stdout) == (2, "")
-        assert mistake in finished.stderr
-        assert finished.stderr.count("\n") == 1
+        assert finished.stderr == f"Error: {tmp_path}/{mistake}\n"
         (tmp_path / "other.json").unlink(missing_ok=True)
     assert os.listdir(tmp_path) == ["seed.json"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import json
@@ -9,19 +10,27 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import pytest
 
-from healthimaging_emulator.seeds import loader as seeds
+from healthimaging_emulator import Emulator
+from healthimaging_emulator.seeds.loader import load_seed
+from healthimaging_emulator.seeds.writer import write_seed
+from healthimaging_emulator.server.listener import Server
 from tests.conftest import DEMO, ROOT
+from tests.demo import DATASTORE, SAMPLE
 
 ENVIRONMENTS = ROOT / ".clients"
 PROGRAMS = Path(__file__).parent / "programs"
 HANG_SECONDS = 120
+LOCK_SECONDS = 600.0
+"""Seconds to wait for another process that builds the same environment."""
 
 WHEEL = "the emulator's wheel, with the extra "
 REQUIREMENTS = {
@@ -37,37 +46,63 @@ REQUIREMENTS = {
 UV = [sys.executable, "-m", "uv"]
 
 
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Hold the lock file of an environment: the workers of pytest-xdist are processes that share the folder."""
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    with (ENVIRONMENTS / f"{name}.lock").open("w") as file:
+        waiting = threading.Thread(target=fcntl.flock, args=(file, fcntl.LOCK_EX), daemon=True)
+        waiting.start()
+        waiting.join(LOCK_SECONDS)
+        if waiting.is_alive():
+            raise TimeoutError(f"another process has held {file.name} for {LOCK_SECONDS:g} seconds")
+        yield
+
+
 @functools.cache
 def wheel() -> Path:
-    """Build the emulator as it is installed by who has no checkout."""
-    folder = ENVIRONMENTS / "wheel"
-    shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([*UV, "build", "--quiet", "--wheel", "--out-dir", str(folder)], cwd=ROOT, check=True)
-    (built,) = folder.glob("*.whl")
-    return built
+    """Build the emulator's wheel, for environments that have no checkout.
+
+    A wheel that has not changed stays where it is, since another process may be reading it.
+    """
+    with locked("wheel"), tempfile.TemporaryDirectory(dir=ENVIRONMENTS) as folder:
+        subprocess.run([*UV, "build", "--quiet", "--wheel", "--out-dir", folder], cwd=ROOT, check=True)
+        (built,) = Path(folder).glob("*.whl")
+        kept = ENVIRONMENTS / "wheel" / built.name
+        if not kept.exists() or kept.read_bytes() != built.read_bytes():
+            kept.parent.mkdir(exist_ok=True)
+            built.replace(kept)
+        return kept
 
 
+@functools.cache
 def installed(name: str) -> Path:
-    """Return the environment of a client, made anew when its requirements, this Python or our wheel have changed."""
-    folder, stamp = ENVIRONMENTS / name, ENVIRONMENTS / name / "installed.json"
-    requirements = list(REQUIREMENTS[name])
-    content = ""
-    if requirements[-1].startswith(WHEEL):
-        content = hashlib.sha256(wheel().read_bytes()).hexdigest()
-        requirements[-1] = f"{wheel()}[{requirements[-1].removeprefix(WHEEL)}]"
-    wanted = json.dumps([requirements, content, sys.version])
-    if not stamp.exists() or stamp.read_text() != wanted:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        if name == "javascript":
-            npm = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", str(folder)]
-            subprocess.run([*npm, *requirements], check=True, cwd=folder)
-        else:
-            subprocess.run([*UV, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
-            python = str(folder / "bin" / "python")
-            subprocess.run([*UV, "pip", "install", "--quiet", "--python", python, *requirements], check=True)
-        stamp.write_text(wanted)
-    return folder
+    """Return the environment of a client, made anew if its requirements, this Python or our wheel have changed."""
+    with locked(name):
+        folder, stamp = ENVIRONMENTS / name, ENVIRONMENTS / name / "installed.json"
+        requirements = list(REQUIREMENTS[name])
+        content = ""
+        if requirements[-1].startswith(WHEEL):
+            content = hashlib.sha256(wheel().read_bytes()).hexdigest()
+            requirements[-1] = f"{wheel()}[{requirements[-1].removeprefix(WHEEL)}]"
+        wanted = json.dumps([requirements, content, sys.version])
+        if not stamp.exists() or stamp.read_text() != wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            install(name, folder, requirements)
+            stamp.write_text(wanted)
+        return folder
+
+
+def install(name: str, folder: Path, requirements: list[str]) -> None:
+    """Install a client from its registry."""
+    if name == "javascript":
+        npm = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", str(folder)]
+        subprocess.run([*npm, *requirements], check=True, cwd=folder)
+    else:
+        subprocess.run([*UV, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
+        python = str(folder / "bin" / "python")
+        subprocess.run([*UV, "pip", "install", "--quiet", "--python", python, *requirements], check=True)
 
 
 def bash(command: str, folder: Path, environment: Mapping[str, str]) -> str:
@@ -142,9 +177,32 @@ def the() -> Callable[[str], Program]:
 @pytest.fixture(scope="session")
 def expected() -> dict[tuple[str, str], list[dict[str, Any]]]:
     """Every entry of every image set of the demo, newest first, as the seed has it."""
-    baseline = seeds.load(DEMO).baseline
     return {
-        (datastore_id, image_set_id): [msgspec.to_builtins(version) for version in history[::-1]]
-        for datastore_id, image_sets in baseline.items()
-        for image_set_id, history in image_sets.items()
+        (datastore["datastoreId"], image_set["imageSetId"]): [
+            {"imageSetId": image_set["imageSetId"]} | version for version in image_set["versions"]
+        ]
+        for datastore in json.loads(write_seed(load_seed(DEMO).baseline))["datastores"]
+        for image_set in datastore["imageSets"]
     }
+
+
+DOCUMENT: dict[str, Any] = {
+    "Patient": {"DICOM": {"PatientID": "P1", "PatientName": "Doe^Jane"}},
+    "Study": {
+        "DICOM": {"StudyInstanceUID": "1.2.3", "StudyDescription": "Café, 東京"},
+        "Series": {"1.2.3.4": {"DICOM": {"Modality": "CT"}, "Instances": {"1.2.3.4.5": {"DICOM": {"Rows": 512}}}}},
+    },
+}
+"""The metadata document of the image set that ``stepwise`` serves."""
+
+HEAD = {"SchemaVersion": "1.1", "DatastoreID": DATASTORE, "ImageSetID": SAMPLE}
+
+
+@pytest.fixture
+def stepwise() -> Iterator[Server]:
+    """Serve an image set with one version. A write is over when two requests have seen LOCKED, and never by time."""
+    version = {"versionId": "1", "imageSetState": "ACTIVE", "ImageSetWorkflowStatus": "CREATED", "createdAt": 1.5}
+    image_set = {"imageSetId": SAMPLE, "versions": [version], "metadata": DOCUMENT}
+    seed = {"datastores": [{"datastoreId": DATASTORE, "imageSets": [image_set]}]}
+    with Emulator.from_seed(seed, transition_reads=2, transition_seconds=None).serve() as server:
+        yield server

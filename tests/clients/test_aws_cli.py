@@ -1,19 +1,22 @@
-"""The AWS CLI: its paging options, its output, its exit code."""
+"""The AWS CLI: its paging options, its output, its exit code, every operation."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from healthimaging_emulator import Emulator, Fault
 from healthimaging_emulator.server.listener import Server
-from healthimaging_emulator.transports import environment
+from healthimaging_emulator.transports.environment import make_endpoint
 from tests.demo import DATASTORE, MANY, OTHER_DATASTORE, SAMPLE, UNKNOWN
 
-from .conftest import Program
+from .conftest import DOCUMENT, HEAD, Program
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Expected = dict[tuple[str, str], list[dict[str, Any]]]
@@ -23,7 +26,7 @@ Expected = dict[tuple[str, str], list[dict[str, Any]]]
 def aws(the: Callable[[str], Program], demo_server: Server) -> Run:
     def run(*options: str, image_set_id: str = MANY, datastore_id: str = DATASTORE) -> subprocess.CompletedProcess[str]:
         ids = ["--datastore-id", datastore_id, "--image-set-id", image_set_id]
-        endpoint = ["--endpoint-url", environment.endpoint(demo_server.url)]
+        endpoint = ["--endpoint-url", make_endpoint(demo_server.url)]
         return the("aws-cli").run("list-image-set-versions", *ids, *endpoint, *options)
 
     return run
@@ -82,3 +85,76 @@ def test_errors(aws: Run, options: list[str], ids: dict[str, str], error: str) -
     assert finished.returncode == 255  # of version 1; version 2 exits with 254
     assert finished.stdout == ""
     assert f"An error occurred {error} when calling the ListImageSetVersions operation: " in finished.stderr
+
+
+def ask(the: Callable[[str], Program], server: Server, operation: str, *options: str) -> Any:
+    """Call an operation about the sample."""
+    ids = ["--datastore-id", DATASTORE, "--image-set-id", SAMPLE]
+    return page(the("aws-cli").run(operation, *ids, "--endpoint-url", make_endpoint(server.url), *options))
+
+
+def refusal(the: Callable[[str], Program], server: Server, operation: str, *options: str) -> str:
+    ids = ["--datastore-id", DATASTORE, "--image-set-id", SAMPLE]
+    finished = the("aws-cli").run(operation, *ids, "--endpoint-url", make_endpoint(server.url), *options)
+    assert (finished.returncode, finished.stdout) == (255, "")
+    return finished.stderr.strip()
+
+
+def test_the_properties_of_an_image_set(the: Callable[[str], Program], demo_server: Server) -> None:
+    assert ask(the, demo_server, "get-image-set", "--version-id", "3") == {
+        "datastoreId": DATASTORE,
+        "imageSetId": SAMPLE,
+        "versionId": "3",
+        "imageSetState": "ACTIVE",
+        "imageSetWorkflowStatus": "UPDATED",
+        "createdAt": 1680027126.436,
+        "updatedAt": 1680029163.325,
+        "imageSetArn": f"arn:aws:medical-imaging:us-east-1:000000000000:datastore/{DATASTORE}/imageset/{SAMPLE}",
+        "storageTier": "FREQUENT_ACCESS",
+    }
+
+
+def test_the_metadata_of_an_image_set_comes_in_gzip(
+    the: Callable[[str], Program], stepwise: Server, tmp_path: Path
+) -> None:
+    file = tmp_path / "metadata.json.gz"
+    assert ask(the, stepwise, "get-image-set-metadata", str(file)) == {
+        "contentType": "application/json",
+        "contentEncoding": "gzip",
+    }
+    assert json.loads(gzip.decompress(file.read_bytes())) == HEAD | DOCUMENT
+
+
+def test_an_update_is_locked_until_it_has_become_a_second_version(
+    the: Callable[[str], Program], stepwise: Server
+) -> None:
+    """The refused update is the first request that sees LOCKED, the first look at the image set the second."""
+    attributes = json.dumps({"SchemaVersion": 1.1, "Patient": {"DICOM": {"PatientName": "Roe^Ann"}}})
+    updates = json.dumps({"DICOMUpdates": {"updatableAttributes": attributes}})
+
+    def update(latest: str) -> tuple[str, ...]:
+        options = ("--latest-version-id", latest, "--update-image-set-metadata-updates", updates)
+        return ("update-image-set-metadata", *options)
+
+    begun = ask(the, stepwise, *update("1"))
+    assert (begun["latestVersionId"], begun["imageSetState"]) == ("2", "LOCKED")
+    failed = "calling the UpdateImageSetMetadata operation"
+    assert refusal(the, stepwise, *update("2")) == (
+        f"An error occurred (ConflictException) when {failed}: ImageSet {SAMPLE} is LOCKED."
+    )
+    assert [ask(the, stepwise, "get-image-set")["imageSetState"] for _ in range(2)] == ["LOCKED", "ACTIVE"]
+    assert numbers(ask(the, stepwise, "list-image-set-versions")) == [2, 1]
+    assert refusal(the, stepwise, *update("1")) == (
+        f"An error occurred (ResourceNotFoundException) when {failed}: "
+        "Requested version(s) of ImageSet(s) is not the latest."
+    )
+
+
+def test_a_fault_answers_for_an_operation_that_is_not_emulated(
+    the: Callable[[str], Program], emulator: Emulator, server: Server
+) -> None:
+    properties = {"datastoreId": DATASTORE, "datastoreName": "mine", "datastoreStatus": "ACTIVE"}
+    emulator.faults.add(Fault.respond({"datastoreProperties": properties}, operation="GetDatastore"))
+    endpoint = ["--endpoint-url", make_endpoint(server.url)]
+    answer = page(the("aws-cli").run("get-datastore", "--datastore-id", DATASTORE, *endpoint))
+    assert answer == {"datastoreProperties": properties}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from healthimaging_emulator.server.listener import Server
-from healthimaging_emulator.transports import environment
+from healthimaging_emulator.transports.environment import make_endpoint
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, SAMPLE
 
@@ -42,12 +42,12 @@ def lists_the_sample(
 
 @pytest.mark.parametrize("name", [*BOTO3, "aws-cli"])
 def test_an_endpoint_with_a_user_part(the: Clients, demo_server: Server, name: str) -> None:
-    assert lists_the_sample(the(name), environment.endpoint(demo_server.url))
+    assert lists_the_sample(the(name), make_endpoint(demo_server.url))
 
 
 @pytest.mark.parametrize("name", [*BOTO3, "aws-cli"])
 def test_an_endpoint_with_a_user_part_from_the_environment(the: Clients, demo_server: Server, name: str) -> None:
-    variables = {"AWS_ENDPOINT_URL_MEDICAL_IMAGING": environment.endpoint(demo_server.url)}
+    variables = {"AWS_ENDPOINT_URL_MEDICAL_IMAGING": make_endpoint(demo_server.url)}
     assert lists_the_sample(the(name), None, variables)
 
 

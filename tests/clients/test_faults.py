@@ -1,4 +1,4 @@
-"""The six errors and lost pages, as the AWS CLI and the JavaScript SDK take them. boto3 is in ``tests/scenario``."""
+"""Errors and spoiled pages, as the AWS CLI and the JavaScript SDK take them. boto3 is in ``tests/faults``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 from healthimaging_emulator import Emulator, Fault
 from healthimaging_emulator.server.listener import Server
-from healthimaging_emulator.transports import environment
+from healthimaging_emulator.transports.environment import make_endpoint
 from tests.demo import DATASTORE, MANY
-from tests.faults.test_effects import ERRORS, RETRIED
+from tests.faults.test_error import ERRORS, RETRIED
 
 from .conftest import Program
 
@@ -32,7 +32,7 @@ def javascript(the: Clients, server: Server, **arguments: Any) -> Any:
 
 def aws_cli(the: Clients, server: Server) -> Any:
     ids = ["--datastore-id", DATASTORE, "--image-set-id", MANY]
-    endpoint = ["--endpoint-url", environment.endpoint(server.url)]
+    endpoint = ["--endpoint-url", make_endpoint(server.url)]
     # Of its five attempts in legacy mode the last waits for up to eight seconds.
     retries = {"AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "2"}
     return the("aws-cli").run("list-image-set-versions", *ids, *endpoint, environment=retries)
@@ -71,12 +71,12 @@ def test_throttled_twice_then_fine_in_javascript(the: Clients, emulator: Emulato
 
 
 def test_javascript_notices_a_truncated_body(the: Clients, emulator: Emulator, server: Server) -> None:
-    emulator.faults.add(Fault.body("truncate", page=2))
+    emulator.faults.add(Fault.corrupt("truncate", page=2))
     assert javascript(the, server)["Code"] == "SyntaxError"
 
 
 def test_the_aws_cli_loses_a_truncated_page_in_silence(the: Clients, emulator: Emulator, server: Server) -> None:
-    emulator.faults.add(Fault.body("truncate", page=2))
+    emulator.faults.add(Fault.corrupt("truncate", page=2))
     finished = aws_cli(the, server)
     assert (finished.returncode, finished.stderr) == (0, "")
     assert len(json.loads(finished.stdout)["imageSetPropertiesList"]) == 50

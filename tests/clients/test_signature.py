@@ -1,4 +1,4 @@
-"""Requests that real clients signed, and what they make of the refusals."""
+"""Requests that real clients signed, and the refusals as they take them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from healthimaging_emulator import Credentials, Emulator
 from healthimaging_emulator.server.listener import Server
-from healthimaging_emulator.transports import environment
+from healthimaging_emulator.transports.environment import make_endpoint
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY
 
@@ -60,7 +60,7 @@ def test_a_refusal(the: Clients, strict: Server, name: str, by: Credentials, cod
 @pytest.mark.parametrize("by", [KEY, SESSION], ids=repr)
 def test_the_aws_cli(the: Clients, strict: Server, by: Credentials) -> None:
     command = ["list-image-set-versions", "--datastore-id", DATASTORE, "--image-set-id", MANY]
-    command += ["--endpoint-url", environment.endpoint(strict.url), "--query", "length(imageSetPropertiesList)"]
+    command += ["--endpoint-url", make_endpoint(strict.url), "--query", "length(imageSetPropertiesList)"]
     assert the("aws-cli").run(*command, environment=variables(by)).stdout.strip() == "137"
     for other, code, message in REFUSALS:
         assert f"({code})" in the("aws-cli").run(*command, environment=variables(other)).stderr, message

@@ -1,4 +1,4 @@
-"""The table in ``docs/faults.md``: what each client makes of each effect, as it says."""
+"""The table in ``docs/faults.md``: how each client takes each fault."""
 
 from __future__ import annotations
 
@@ -9,33 +9,43 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-import msgspec
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from healthimaging_emulator import Emulator, Rule
+from healthimaging_emulator import Emulator
 from healthimaging_emulator.server.listener import Server
-from healthimaging_emulator.transports import environment
-from tests.conftest import DEMO
+from healthimaging_emulator.transports.environment import make_endpoint
+from tests.conftest import DEMO, ROOT
 from tests.demo import DATASTORE, MANY
-from tests.test_documents import table
 
 from .conftest import Program
 
 Clients = Callable[[str], Program]
 
-ROWS = table("rule")
-RULES = [json.loads(row[0].strip("`")) for row in ROWS]
+
+def read_table() -> list[list[str]]:
+    """Return the rows of the table whose columns are clients."""
+    text = (ROOT / "docs" / "faults.md").read_text()
+    head = re.search(r"^\|.*\| boto3 \| AWS CLI \| JavaScript \|$", text, re.MULTILINE)
+    assert head
+    rows = text[head.start() :].partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in rows]
+
+
+ROWS = read_table()
+FAULTS: list[dict[str, Any]] = [json.loads(row[0].strip("`")) for row in ROWS]
 ENDLESS = 500
-"""So many of 137 versions are listed only by who does not come to an end; pages of a circle have 37 at least."""
+"""A client that has listed so many of 137 versions does not come to an end; pages of a circle have 37 at least."""
 
 PAGES = ENDLESS // 37 + 1
 
 
-def on_its_page(rule: dict[str, Any]) -> Rule:
-    page = {} if "rate" in rule else {"match": {"page": 3 if "cycle" in rule.values() else 2}}
-    return msgspec.convert(rule | page, Rule)
+def on_its_page(fault: dict[str, Any]) -> dict[str, Any]:
+    """Return a fault of the table for the page that the document says."""
+    if "rateLimit" in fault:
+        return fault
+    return fault | {"match": {"page": 3 if fault.get("pagination") == "cycle" else 2} | fault.get("match", {})}
 
 
 def outcome(versions: int, error: str | None, attempts: int) -> str:
@@ -62,9 +72,9 @@ def test_boto3(row: list[str]) -> None:
 
 
 def account(emulator: Emulator, number: int, **changed: Any) -> str:
-    """Return an account that has one of the rules."""
+    """Return an account that has one of the faults."""
     id = f"{number + 1:012}"
-    emulator.account(id).faults.add(on_its_page(RULES[number] | changed))
+    emulator.account(id).faults.add(on_its_page(FAULTS[number] | changed))
     return id
 
 
@@ -81,7 +91,7 @@ ERRORS = {
 
 
 def test_the_aws_cli(the: Clients, emulator: Emulator, server: Server) -> None:
-    cli, endpoint = the("aws-cli"), environment.endpoint(server.url)
+    cli, endpoint = the("aws-cli"), make_endpoint(server.url)
     ids = ["--datastore-id", DATASTORE, "--image-set-id", MANY]
 
     def run(number: int) -> str:
@@ -96,13 +106,13 @@ def test_the_aws_cli(the: Clients, emulator: Emulator, server: Server) -> None:
         return outcome(versions, error, attempts(emulator, id))
 
     with ThreadPoolExecutor(4) as executor:
-        assert list(executor.map(run, range(len(RULES)))) == [row[3] for row in ROWS]
+        assert list(executor.map(run, range(len(FAULTS)))) == [row[3] for row in ROWS]
 
 
 def test_javascript(the: Clients, emulator: Emulator, server: Server) -> None:
-    stalls = {"seconds": 0.1}  # for which this client waits, whatever it takes
-    changed = [stalls if rule.get("connection") == "stall" else {} for rule in RULES]
-    accounts = [account(emulator, number, **changed[number]) for number in range(len(RULES))]
+    short = {"connection": {"kind": "stall", "seconds": 0.1}}  # this client waits as long as the stall lasts
+    changed = [short if "stall" in json.dumps(fault.get("connection")) else {} for fault in FAULTS]
+    accounts = [account(emulator, number, **changed[number]) for number in range(len(FAULTS))]
     calls = [
         {
             "operation": "ListImageSetVersions",

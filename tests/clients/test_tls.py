@@ -1,4 +1,4 @@
-"""Real clients over TLS, and what they say of a certificate that they do not trust."""
+"""Real clients over TLS, and how they refuse a certificate that they do not trust."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from healthimaging_emulator import Emulator
-from healthimaging_emulator.server import tls
 from healthimaging_emulator.server.listener import Server
-from healthimaging_emulator.transports import environment
+from healthimaging_emulator.server.tls import make_self_signed
+from healthimaging_emulator.transports.environment import make_endpoint
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY
 
@@ -29,7 +29,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def encrypted(authority: Path) -> Iterator[Server]:
-    context, pem = tls.self_signed()
+    context, pem = make_self_signed()
     authority.write_bytes(pem)
     with Emulator.from_seed(DEMO).serve(tls=context) as server:
         yield server
@@ -46,7 +46,7 @@ def test_an_authority_that_is_trusted(the: Clients, encrypted: Server, authority
 
 def test_the_aws_cli(the: Clients, encrypted: Server, authority: Path) -> None:
     command = ["list-image-set-versions", "--datastore-id", DATASTORE, "--image-set-id", MANY]
-    command += ["--endpoint-url", environment.endpoint(encrypted.url)]
+    command += ["--endpoint-url", make_endpoint(encrypted.url)]
     finished = the("aws-cli").run(*command, "--ca-bundle", str(authority))
     assert len(json.loads(finished.stdout)["imageSetPropertiesList"]) == 137
     assert "CERTIFICATE_VERIFY_FAILED" in the("aws-cli").run(*command).stderr

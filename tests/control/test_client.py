@@ -1,4 +1,4 @@
-"""An emulator elsewhere does what one here does."""
+"""The Python client of the control API."""
 
 from __future__ import annotations
 
@@ -13,9 +13,16 @@ from typing import Any
 
 import pytest
 
-from healthimaging_emulator import Emulator, Fault
-from healthimaging_emulator.control.client import ControlError, Remote
-from healthimaging_emulator.seeds import loader as seeds
+from healthimaging_emulator import (
+    Emulator,
+    EmulatorError,
+    Fault,
+    ForbiddenError,
+    InvalidError,
+    RemoteAccount,
+    UnreachableError,
+)
+from healthimaging_emulator.seeds.loader import load_seed
 from healthimaging_emulator.server.listener import Server
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, ONE, SAMPLE, UNKNOWN
@@ -25,8 +32,8 @@ ACCOUNT = "111111111111"
 
 
 @pytest.fixture
-def remote(server: Server) -> Remote:
-    return Remote(server.url, ACCOUNT)
+def remote(server: Server) -> RemoteAccount:
+    return RemoteAccount(server.url, ACCOUNT)
 
 
 def client(emulator: Emulator) -> Any:
@@ -38,18 +45,18 @@ def listed(emulator: Emulator, image_set_id: str = SAMPLE) -> list[dict[str, Any
     return list(page["imageSetPropertiesList"])
 
 
-def test_faults(emulator: Emulator, remote: Remote) -> None:
+def test_faults_are_added_counted_and_removed(emulator: Emulator, remote: RemoteAccount) -> None:
     (added,) = remote.faults.add(Fault.error("ThrottlingException", times=1))
     assert listed(emulator)
     assert (remote.faults[str(added.id)].fired, len(remote.faults), len(emulator.faults)) == (1, 1, 0)
     remote.faults.remove(str(added.id))
-    remote.faults.add(Fault.delay(0), Fault.delay(0))
-    assert [rule.fired for rule in remote.faults] == [0, 0]
+    remote.faults.add(Fault.latency(0), {"latency": {"seconds": 0}})
+    assert [fault.fired for fault in remote.faults] == [0, 0]
     remote.faults.clear()
     assert list(remote.faults) == []
 
 
-def test_calls(emulator: Emulator, remote: Remote) -> None:
+def test_calls_are_those_of_the_account(emulator: Emulator, remote: RemoteAccount) -> None:
     listed(emulator)
     assert list(remote.calls) == list(emulator.account(ACCOUNT).calls)
     assert (str(remote.calls), remote.calls.dropped) == (str(emulator.account(ACCOUNT).calls), 0)
@@ -57,7 +64,7 @@ def test_calls(emulator: Emulator, remote: Remote) -> None:
     assert remote.calls[-1].outcome == "Success"
 
 
-def test_the_clock(emulator: Emulator, remote: Remote) -> None:
+def test_the_clock_is_that_of_the_account(emulator: Emulator, remote: RemoteAccount) -> None:
     clock = emulator.account(ACCOUNT).clock
     remote.clock.freeze(datetime(2024, 1, 1, tzinfo=timezone.utc))
     remote.clock.advance(1.5)
@@ -70,7 +77,7 @@ def test_the_clock(emulator: Emulator, remote: Remote) -> None:
     assert not remote.clock.is_frozen
 
 
-def test_image_sets(emulator: Emulator, remote: Remote) -> None:
+def test_image_sets_are_changed_now_and_later(emulator: Emulator, remote: RemoteAccount) -> None:
     remote.clock.freeze()
     image_set = remote.image_set(DATASTORE, SAMPLE)
     image_set.append(image_set_state="LOCKED", image_set_workflow_status="UPDATING")
@@ -81,7 +88,7 @@ def test_image_sets(emulator: Emulator, remote: Remote) -> None:
     assert listed(emulator)[0]["ImageSetWorkflowStatus"] == "UPDATED"
 
 
-def test_a_new_image_set(emulator: Emulator, remote: Remote) -> None:
+def test_an_image_set_is_added(emulator: Emulator, remote: RemoteAccount) -> None:
     remote.clock.freeze(1704067200)
     remote.add_image_set(DATASTORE, UNKNOWN).append(image_set_state="ACTIVE")
     later, first = listed(emulator, UNKNOWN)
@@ -89,12 +96,12 @@ def test_a_new_image_set(emulator: Emulator, remote: Remote) -> None:
     assert later["versionId"] == "2"
 
 
-def test_the_seed_and_reset(emulator: Emulator, remote: Remote) -> None:
+def test_a_seed_is_put_exported_and_reset(emulator: Emulator, remote: RemoteAccount) -> None:
     one = {"datastoreId": DATASTORE, "imageSets": [{"imageSetId": ONE, "generate": {"versions": 3}}]}
     remote.put_seed({"datastores": [one]})
     remote.image_set(DATASTORE, ONE).append(image_set_state="LOCKED")
-    remote.faults.add(Fault.delay(0))
-    assert seeds.load(json.loads(remote.seed())).faults
+    remote.faults.add(Fault.latency(0))
+    assert load_seed(json.loads(remote.export_seed())).faults
     remote.reset("faults")
     assert (len(listed(emulator, ONE)), len(remote.faults)) == (4, 0)
     remote.reset()
@@ -103,27 +110,56 @@ def test_the_seed_and_reset(emulator: Emulator, remote: Remote) -> None:
     assert len(listed(emulator, ONE)) == 1
 
 
-def test_a_refusal_has_its_path(remote: Remote) -> None:
-    with pytest.raises(ControlError, match=r"\$\[0\]\.error: Mine is not one of the operation's") as raised:
-        remote.faults.add(Fault.error("Mine"))
-    assert (raised.value.code, raised.value.path) == ("BadRequest", "$[0].error")
-    with pytest.raises(ControlError, match="there is no rule x"):
-        remote.faults.remove("x")
-    with pytest.raises(ControlError, match="was not found"):
-        remote.image_set(DATASTORE, UNKNOWN).append(image_set_state="ACTIVE")
+def test_transitions_are_finished(emulator: Emulator, remote: RemoteAccount) -> None:
+    document = json.dumps({"SchemaVersion": "1.1", "Patient": {"DICOM": {"PatientName": "A^B"}}})
+    client(emulator).update_image_set_metadata(
+        datastoreId=DATASTORE,
+        imageSetId=SAMPLE,
+        latestVersionId="4",
+        updateImageSetMetadataUpdates={"DICOMUpdates": {"updatableAttributes": document}},
+    )
+    assert remote.image_set(DATASTORE, SAMPLE).versions[0].image_set_workflow_status == "UPDATING"
+    remote.finish_transitions()
+    assert remote.image_set(DATASTORE, SAMPLE).versions[0].image_set_workflow_status == "UPDATED"
 
 
-def test_the_control_token() -> None:
+def test_metadata_is_sent_and_versions_come_without_it(emulator: Emulator, remote: RemoteAccount) -> None:
+    added = remote.add_image_set(DATASTORE, UNKNOWN, metadata={"Study": {"DICOM": {"StudyID": "1"}}})
+    added.append(image_set_state="ACTIVE", metadata={"Study": {"DICOM": {"StudyID": "2"}}})
+    held = emulator.image_set(DATASTORE, UNKNOWN, account=ACCOUNT).versions
+    studies = [version.metadata.parse()["Study"]["DICOM"]["StudyID"] for version in held if version.metadata]
+    assert studies == ["2", "1"]
+    assert [version.metadata for version in added.versions] == [None, None]
+
+
+def test_a_refusal_has_its_path(remote: RemoteAccount) -> None:
+    with pytest.raises(InvalidError) as raised:
+        remote.faults.add(Fault.latency(0), Fault.latency(-1))
+    assert (raised.value.message, raised.value.path) == ("Expected `float` >= 0.0", "$[1].latency.seconds")
+    assert str(raised.value) == "$[1].latency.seconds: Expected `float` >= 0.0"
+
+
+def test_health_is_checked(remote: RemoteAccount) -> None:
+    remote.check_health()
+    with pytest.raises(UnreachableError) as raised:
+        RemoteAccount("http://127.0.0.1:1").check_health()
+    assert str(raised.value) == "cannot reach http://127.0.0.1:1: Connection refused"
+    assert isinstance(raised.value, OSError)
+
+
+def test_the_control_token_is_sent() -> None:
     with Emulator.from_seed(DEMO, control_token="sésame €").serve() as server:
-        assert len(Remote(server.url, control_token="sésame €").calls) == 0
-        with pytest.raises(ControlError, match="does not hold the control token"):
-            _ = Remote(server.url).calls
+        assert len(RemoteAccount(server.url, control_token="sésame €").calls) == 0
+        with pytest.raises(ForbiddenError) as raised:
+            _ = RemoteAccount(server.url).calls
+    assert str(raised.value) == "the header x-emulator-token is missing or wrong"
 
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1:4580", "ftp://127.0.0.1", "https://"])
-def test_what_is_no_url_of_an_emulator(url: str) -> None:
-    with pytest.raises(ValueError, match="is not the URL of an emulator"):
-        Remote(url)
+def test_a_url_without_a_scheme_or_a_host_is_refused(url: str) -> None:
+    with pytest.raises(InvalidError) as raised:
+        RemoteAccount(url)
+    assert str(raised.value) == (f"invalid url {url!r}: expected the URL of an emulator, such as http://127.0.0.1:4580")
 
 
 @contextmanager
@@ -142,32 +178,57 @@ def answering(answer: bytes) -> Iterator[str]:
         thread.join(HANG_SECONDS)
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\n\r\n<html>", b"HTTP/1.1 404 x\r\n\r\nx", b"SSH-2.0\r\n"])
-def test_another_server_there_is_said_to_be_one(answer: bytes) -> None:
-    with answering(answer) as url, pytest.raises(ControlError, match=r"is not an emulator|does not speak HTTP"):
-        _ = Remote(url).calls
+@pytest.mark.parametrize(
+    ("answer", "mistake"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n<html>", "is not an emulator: it answered 200"),
+        (b"HTTP/1.1 404 x\r\n\r\nx", "is not an emulator: it answered 404"),
+        (b'HTTP/1.1 404 x\r\n\r\n{"error": "x"}', "is not an emulator: it answered 404"),
+        (b"SSH-2.0\r\n", "does not speak HTTP: BadStatusLine('SSH-2.0\\r\\n')"),
+    ],
+)
+def test_another_server_is_no_emulator(answer: bytes, mistake: str) -> None:
+    with answering(answer) as url, pytest.raises(UnreachableError) as raised:
+        _ = RemoteAccount(url).calls
+    assert str(raised.value) == f"{url} {mistake}"
 
 
-@pytest.mark.parametrize("body", [b"[]", b"null", b'{"a":1}', b""])
-def test_a_server_that_answers_json_is_not_yet_an_emulator(body: bytes) -> None:
+@pytest.mark.parametrize(
+    ("body", "mistake"),
+    [
+        (b"[]", "$: Expected `object`, got `array`"),
+        (b"null", "$: Expected `object`, got `null`"),
+        (b'{"a":1}', "$: Object contains unknown field `a`: expected one of datastores, faults"),
+    ],
+)
+def test_a_server_that_answers_other_json_is_no_emulator(body: bytes, mistake: str) -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-    with answering(answer) as url, pytest.raises(ControlError, match="is not an emulator"):
-        Remote(url).seed()
+    with answering(answer) as url, pytest.raises(UnreachableError) as raised:
+        RemoteAccount(url).export_seed()
+    assert str(raised.value) == f"{url} is not an emulator: {mistake}"
 
 
-def test_errors_go_from_one_process_to_another(remote: Remote) -> None:
+def test_a_server_that_answers_nothing_is_no_emulator() -> None:
+    with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as url, pytest.raises(UnreachableError) as raised:
+        RemoteAccount(url).export_seed()
+    assert str(raised.value) == f"{url} is not an emulator: $: Expected `object`, got `null`"
+
+
+def test_errors_go_from_one_process_to_another(remote: RemoteAccount) -> None:
     refused: list[Callable[[], object]] = [
         lambda: remote.faults.remove("x"),
         lambda: remote.faults.add({}),
         lambda: Emulator.from_seed({}).faults.add({}),
+        lambda: Emulator.from_seed("nowhere.json"),
+        lambda: Emulator.from_seed({}).image_set(DATASTORE, ONE),
     ]
     for refuse in refused:
-        with pytest.raises(ValueError, match=r"rule") as raised:
+        with pytest.raises(EmulatorError) as raised:
             refuse()
         copied = pickle.loads(pickle.dumps(raised.value))
         assert (type(copied), str(copied), vars(copied)) == (type(raised.value), str(raised.value), vars(raised.value))
 
 
-def test_the_environment_is_the_accounts(remote: Remote) -> None:
+def test_the_environment_is_that_of_the_account(remote: RemoteAccount) -> None:
     assert remote.environment["AWS_ACCESS_KEY_ID"] == ACCOUNT
     assert remote.environment["AWS_ENDPOINT_URL_MEDICAL_IMAGING"] == remote.url

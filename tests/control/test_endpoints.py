@@ -1,4 +1,4 @@
-"""The control API: each row, and the clear answer to each mistake."""
+"""The control API: each endpoint, and the answer to each mistake."""
 
 from __future__ import annotations
 
@@ -7,19 +7,36 @@ import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from werkzeug.test import TestResponse
 
-from healthimaging_emulator import Emulator
-from healthimaging_emulator.seeds import loader as seeds
+from healthimaging_emulator import (
+    ConflictError,
+    Emulator,
+    EmulatorError,
+    ForbiddenError,
+    InvalidError,
+    LimitExceededError,
+    NotFoundError,
+    UnreachableError,
+)
+from healthimaging_emulator.accounts import Account, Accounts
+from healthimaging_emulator.control.routes import make_blueprint
+from healthimaging_emulator.seeds.loader import load_seed
+from healthimaging_emulator.server.connection import ServedExchange
+from healthimaging_emulator.settings import Settings
+from healthimaging_emulator.transports.targets import EXCHANGE_KEY
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, ONE, SAMPLE, UNKNOWN, path
 
 Ask = Callable[..., Any]
 VERSIONS = f"/datastores/{DATASTORE}/imageSets/{SAMPLE}/versions"
 THROTTLE = {"error": {"code": "ThrottlingException"}}
+ACTIVE = {"imageSetState": "ACTIVE"}
 A, B = "111111111111", "222222222222"
 
 
@@ -29,13 +46,13 @@ def ask(emulator: Emulator) -> Ask:
 
 
 def asking(emulator: Emulator) -> Ask:
-    """Return a function that sends a control request and returns the answer; of an error, its status and body."""
+    """Return a function that sends a control request and returns the answer, or the status and the body of an error."""
     client = emulator.app.test_client()
 
     def ask(method: str, path: str, body: Any = None, *, account: str | None = None, **headers: str) -> Any:
         sent = {"Content-Type": "application/json"} | headers | ({"x-emulator-account": account} if account else {})
         data = body if isinstance(body, (bytes, type(None))) else json.dumps(body)
-        served = {"emulator.link": None}  # as the emulator's own server would say
+        served = {EXCHANGE_KEY: ServedExchange()}  # as the emulator's own server does
         response = client.open(f"/_emulator{path}", method=method, data=data, headers=sent, environ_overrides=served)
         if response.status_code >= 400:
             return response.status_code, response.json["error"]  # type: ignore[index]
@@ -59,27 +76,27 @@ def throttled(emulator: Emulator, account: str = "000000000000") -> bool:
 # Faults.
 
 
-def test_add_list_and_remove_rules(emulator: Emulator, ask: Ask) -> None:
+def test_faults_are_added_listed_and_removed(emulator: Emulator, ask: Ask) -> None:
     assert ask("POST", "/faults", THROTTLE)["faults"] == [THROTTLE | {"id": "fault-1", "matched": 0, "fired": 0}]
     assert throttled(emulator)
-    added = ask("POST", "/faults", [THROTTLE | {"id": "a"}, {"delay": {"seconds": 0}, "id": "b"}])
-    assert [rule["id"] for rule in added["faults"]] == ["a", "b"]
+    added = ask("POST", "/faults", [THROTTLE | {"id": "a"}, {"latency": {"seconds": 0}, "id": "b"}])
+    assert [fault["id"] for fault in added["faults"]] == ["a", "b"]
     listed = ask("GET", "/faults")["faults"]
-    assert [(rule["id"], rule["matched"], rule["fired"]) for rule in listed] == [
+    assert [(fault["id"], fault["matched"], fault["fired"]) for fault in listed] == [
         ("fault-1", 1, 1),
         ("a", 0, 0),
         ("b", 0, 0),
     ]
     assert ask("GET", "/faults/a") == listed[1]
     assert ask("DELETE", "/faults/fault-1") is None
-    assert [rule["id"] for rule in ask("GET", "/faults")["faults"]] == ["a", "b"]
+    assert [fault["id"] for fault in ask("GET", "/faults")["faults"]] == ["a", "b"]
     assert ask("DELETE", "/faults") is None
     assert ask("GET", "/faults") == {"faults": []}
     assert not throttled(emulator)
 
 
-def test_the_rule_of_the_design(ask: Ask) -> None:
-    rule = {
+def test_a_fault_is_returned_as_it_was_given(ask: Ask) -> None:
+    fault = {
         "id": "second-page-throttled-twice",
         "match": {
             "operation": "ListImageSetVersions",
@@ -94,90 +111,130 @@ def test_the_rule_of_the_design(ask: Ask) -> None:
         "probability": 0.5,
         "seed": 7,
         "expiresAfter": 60.0,
-        "delay": {"seconds": 0.25, "jitter": 0.05},
+        "latency": {"seconds": 0.25, "jitter": 0.05},
         "error": {"code": "ThrottlingException", "message": "Rate exceeded", "retryAfter": 1.5},
     }
-    assert ask("POST", "/faults", rule) == {"faults": [rule | {"matched": 0, "fired": 0}]}
+    assert ask("POST", "/faults", fault) == {"faults": [fault | {"matched": 0, "fired": 0}]}
+
+
+NO_EFFECT = "a fault needs an effect: error, rateLimit, pagination, corrupt, connection, workflow, respond, latency"
+NONSENSE = (
+    "can never do anything: ListImageSetVersions does not model Nonsense, so it needs a status; it models "
+    "ThrottlingException, AccessDeniedException, ValidationException, InternalServerException, ConflictException, "
+    "ResourceNotFoundException"
+)
 
 
 @pytest.mark.parametrize(
     ("body", "path", "message"),
     [
-        ({}, "$", "has an effect, or a delay"),
-        ([THROTTLE, {}], "$[1]", "has an effect, or a delay"),
-        (THROTTLE | {"time": 1}, "$", "unknown field `time`"),
-        (THROTTLE | {"times": "1"}, "$.times", "Expected `int"),
-        (THROTTLE | {"times": 0}, "$.times", ">= 1"),
-        ({"error": {"code": "Nonsense"}}, "$.error", "needs a status"),
-        ([{"error": {"code": "Nonsense"}}], "$[0].error", "needs a status"),
-        ({"page": "explode"}, "$.page", "Invalid enum value 'explode': it is one of repeat-token, cycle, empty-page"),
-        ({"match": {"page": [0]}, **THROTTLE}, "$.match.page[0]", ">= 1"),
-        (b"{", "$", "truncated"),
-        (b"", "$", "truncated"),
-        (b'{"times": 1, "times": 2}', "$", "'times' stands twice"),
-        (b"null", "$", "Expected"),
-        (b'"x"', "$", "Expected"),
+        ({}, "$", NO_EFFECT),
+        ([THROTTLE, {}], "$[1]", NO_EFFECT),
+        (THROTTLE | {"time": 1}, "$", "Object contains unknown field `time` (did you mean times?)"),
+        (THROTTLE | {"times": "1"}, "$.times", "Expected `int | null`, got `str`"),
+        (THROTTLE | {"times": 0}, "$.times", "Expected `int` >= 1"),
+        (THROTTLE | {"corrupt": "html"}, "$.corrupt", "a fault has one effect, not error and corrupt"),
+        ({"error": {"code": "Nonsense"}}, "$.error", NONSENSE),
+        ([{"error": {"code": "Nonsense"}}], "$[0].error", NONSENSE),
+        (
+            {"pagination": "explode"},
+            "$.pagination",
+            "Invalid enum value 'explode': expected one of cycle, drop-token, duplicate-item, empty-page, "
+            "repeat-token, skip-item, stale-token",
+        ),
+        (
+            {"match": {"operation": "GetImageSet"}, "pagination": "drop-token"},
+            "$.pagination",
+            "can never do anything: GetImageSet has no pages",
+        ),
+        ({"match": {"page": [0]}, **THROTTLE}, "$.match.page[0]", "Expected `int` >= 1"),
+        (b"{", "$", "Input data was truncated"),
+        (b"", "$", "Input data was truncated"),
+        (b'{"times": 1, "times": 2}', "$", "the key 'times' is given twice in one object"),
+        (b"null", "$", "Expected `object | array`, got `null`"),
+        (b'"x"', "$", "Expected `object | array`, got `str`"),
     ],
 )
-def test_a_mistake_in_a_rule(ask: Ask, body: Any, path: str, message: str) -> None:
-    status, error = ask("POST", "/faults", body)
-    assert (status, error["code"], error["path"]) == (400, "BadRequest", path)
-    assert message in error["message"]
+def test_a_mistaken_fault_is_refused(ask: Ask, body: Any, path: str, message: str) -> None:
+    assert ask("POST", "/faults", body) == (400, {"code": "BadRequest", "message": message, "path": path})
     assert ask("GET", "/faults") == {"faults": []}
 
 
-def test_a_rule_that_is_there_already(ask: Ask) -> None:
+def test_a_fault_whose_id_is_taken_is_a_conflict(ask: Ask) -> None:
     ask("POST", "/faults", THROTTLE | {"id": "a"})
-    status, error = ask("POST", "/faults", [THROTTLE | {"id": "b"}, THROTTLE | {"id": "a"}])
-    assert (status, error) == (409, {"code": "Conflict", "message": "there is a rule a already", "path": "$[1].id"})
-    assert [rule["id"] for rule in ask("GET", "/faults")["faults"]] == ["a"]
+    taken = {"code": "Conflict", "message": "there is a fault a already"}
+    two = [THROTTLE | {"id": "b"}, THROTTLE | {"id": "a"}]
+    assert ask("POST", "/faults", two) == (409, taken | {"path": "$[1].id"})
+    assert ask("POST", "/faults", THROTTLE | {"id": "a"}) == (409, taken | {"path": "$.id"})
+    assert [fault["id"] for fault in ask("GET", "/faults")["faults"]] == ["a"]
 
 
-def test_a_connection_rule_under_another_server(emulator: Emulator) -> None:
-    rule = [THROTTLE, {"connection": "reset"}]
-    for method, target, sent in (
-        ("POST", "/faults", rule),
-        ("PUT", "/seed", {"faults": rule}),
-        ("POST", "/seed", {"faults": rule}),
-    ):
-        response = emulator.app.test_client().open(f"/_emulator{target}", method=method, json=sent)
-        assert response.status_code == 400
-        assert "own server" in response.json["error"]["message"]  # type: ignore[index]
-        assert response.json["error"]["path"].endswith("[1].connection")  # type: ignore[index]
+@pytest.mark.parametrize(
+    ("method", "target", "body", "path"),
+    [
+        ("POST", "/faults", {"connection": "reset"}, "$.connection"),
+        ("POST", "/faults", [THROTTLE, {"connection": "reset"}], "$[1].connection"),
+        ("PUT", "/seed", {"faults": [THROTTLE, {"connection": "reset"}]}, "$.faults[1].connection"),
+        ("POST", "/seed", {"faults": [THROTTLE, {"connection": "reset"}]}, "$.faults[1].connection"),
+    ],
+)
+def test_a_connection_fault_is_refused_under_another_server(
+    emulator: Emulator, method: str, target: str, body: Any, path: str
+) -> None:
+    response = emulator.app.test_client().open(f"/_emulator{target}", method=method, json=body)
+    message = "only the emulator's own server can break a connection"
+    assert response.status_code == 400
+    assert response.json == {"error": {"code": "BadRequest", "message": message, "path": path}}
     assert len(emulator.faults) == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "wrap", "path"),
+    [
+        ("POST", "/faults", lambda fault: fault, "$.respond.file"),
+        ("POST", "/faults", lambda fault: [THROTTLE, fault], "$[1].respond.file"),
+        ("PUT", "/seed", lambda fault: {"faults": [fault]}, "$.faults[0].respond.file"),
+        ("POST", "/seed", lambda fault: {"faults": [fault]}, "$.faults[0].respond.file"),
+    ],
+)
+@pytest.mark.parametrize("operation", ["GetImageSetMetadata", "GetImageFrame"])
+def test_a_response_from_a_file_of_the_emulators_machine_is_refused(
+    emulator: Emulator, ask: Ask, operation: str, method: str, target: str, wrap: Callable[[Any], Any], path: str
+) -> None:
+    fault = {"match": {"operation": operation}, "respond": {"file": str(DEMO)}}
+    refused = {"code": "BadRequest", "message": "a file cannot be named over HTTP", "path": path}
+    assert ask(method, target, wrap(fault)) == (400, refused)
+    assert len(emulator.faults) == 0
+    assert emulator.faults.add(fault)  # in Python, the file is the test's own
 
 
 # Calls.
 
 
-def test_the_journal(emulator: Emulator, ask: Ask) -> None:
+def test_the_journal_shows_calls_and_their_attempts(emulator: Emulator, ask: Ask) -> None:
     emulator.clock.freeze(1000)
     ask("POST", "/faults", {"error": {"code": "ConflictException"}, "times": 1, "id": "a"})
     for target in (path(), path(MANY) + "?maxResults=2", "/x"):
         emulator.app.test_client().post(target)
     journal = ask("GET", "/calls")
-    attempt: dict[str, Any] = {"number": 1, "time": 1000.0, "pause": None, "delay": 0.0, "faults": []}
+    attempt: dict[str, Any] = {"number": 1, "time": 1000.0, "pause": None, "delay": 0.0, "faults": [], "unused": []}
+    attempt |= {"outcome": None, "met": [], "ended": []}
     call = {"invocationId": None, "method": "POST", "retryMode": None, "page": 1, "operation": "ListImageSetVersions"}
-    ids = {"datastoreId": DATASTORE, "imageSetId": SAMPLE, "maxResults": None}
+    ids = {"datastoreId": DATASTORE, "imageSetId": SAMPLE}
+    of_many = {"datastoreId": DATASTORE, "imageSetId": MANY}
     assert journal == {
         "calls": [
             call
-            | ids
             | {"path": path(), "outcome": "ConflictException"}
+            | {"identifiers": {name: [id] for name, id in ids.items()}, "input": ids}
             | {"attempts": [attempt | {"status": 409, "code": "ConflictException", "faults": ["a"]}]},
             call
-            | {"datastoreId": DATASTORE, "imageSetId": MANY, "maxResults": 2, "path": path(MANY), "outcome": "Success"}
+            | {"path": path(MANY), "outcome": "Success"}
+            | {"identifiers": {name: [id] for name, id in of_many.items()}, "input": of_many | {"maxResults": 2}}
             | {"attempts": [attempt | {"status": 200, "code": None}]},
             call
-            | {
-                "datastoreId": None,
-                "imageSetId": None,
-                "maxResults": None,
-                "path": "/x",
-                "page": None,
-                "operation": None,
-            }
-            | {"outcome": "UnknownOperationException"}
+            | {"path": "/x", "outcome": "UnknownOperationException"}
+            | {"identifiers": {}, "input": {}, "page": None, "operation": None}
             | {"attempts": [attempt | {"status": 404, "code": "UnknownOperationException"}]},
         ],
         "dropped": 0,
@@ -189,7 +246,7 @@ def test_the_journal(emulator: Emulator, ask: Ask) -> None:
     assert ask("GET", "/calls") == {"calls": [], "dropped": 0}
 
 
-def test_rejected_requests_are_in_it(emulator: Emulator, ask: Ask) -> None:
+def test_the_journal_has_rejected_requests_too(emulator: Emulator, ask: Ask) -> None:
     client = emulator.app.test_client()
     client.post(path() + "?maxResults=x")
     client.post(path(), headers={"Accept": "text/html"})
@@ -201,19 +258,20 @@ def test_rejected_requests_are_in_it(emulator: Emulator, ask: Ask) -> None:
     ]
 
 
-@pytest.mark.parametrize("query", ["imageSet=x", "attempts=x", "attempts=-1", "attempts=", "attempts=%D9%A1"])
-def test_a_mistaken_filter(ask: Ask, query: str) -> None:
-    status, error = ask("GET", f"/calls?{query}")
-    assert (status, error["code"]) == (400, "BadRequest")
+@pytest.mark.parametrize("attempts", ["x", "-1", "", "\u0661"])
+def test_a_number_of_attempts_has_digits(ask: Ask, attempts: str) -> None:
+    message = f"invalid attempts {attempts!r}: expected a whole number"
+    refused = {"code": "BadRequest", "message": message, "path": "attempts"}
+    assert ask("GET", f"/calls?attempts={quote(attempts)}") == (400, refused)
 
 
 # Versions.
 
 
-def test_append_a_version(emulator: Emulator, ask: Ask) -> None:
+def test_a_version_is_appended_with_the_next_number(emulator: Emulator, ask: Ask) -> None:
     emulator.clock.freeze(1700000000)
     version = ask("POST", VERSIONS, {"imageSetState": "LOCKED", "ImageSetWorkflowStatus": "UPDATING"})
-    assert version == {
+    assert version == UNSET | {
         "imageSetId": SAMPLE,
         "versionId": "5",
         "imageSetState": "LOCKED",
@@ -225,7 +283,56 @@ def test_append_a_version(emulator: Emulator, ask: Ask) -> None:
     assert ask("POST", VERSIONS, {"versionId": "9", "imageSetState": "ACTIVE"})["versionId"] == "9"
 
 
-def test_a_loop_waits_for_updating_to_become_updated(emulator: Emulator, ask: Ask) -> None:
+UNSET = dict.fromkeys(["deletedAt", "isPrimary", "message", "metadata", "overrides", "updatedAt"])
+
+
+def test_versions_are_listed_newest_first(emulator: Emulator, ask: Ask) -> None:
+    emulator.image_set(DATASTORE, SAMPLE).append(
+        image_set_state="ACTIVE", updated_at=5, message="m", is_primary=True, metadata={"Study": {}}
+    )
+    versions = ask("GET", VERSIONS)["versions"]
+    assert [version["versionId"] for version in versions] == ["5", "4", "3", "2", "1"]
+    assert versions[-1] == UNSET | {
+        "imageSetId": SAMPLE,
+        "versionId": "1",
+        "imageSetState": "ACTIVE",
+        "ImageSetWorkflowStatus": "COPIED",
+        "createdAt": 1680027126.436,
+    }
+    told = {"message": "m", "isPrimary": True, "updatedAt": 5.0, "metadata": None}
+    assert {name: versions[0][name] for name in told} == told
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (VERSIONS.replace(SAMPLE, UNKNOWN), f"ImageSet {UNKNOWN} was not found in Datastore {DATASTORE}."),
+        (VERSIONS.replace(DATASTORE, UNKNOWN), f"Datastore {UNKNOWN} was not found."),
+    ],
+)
+def test_versions_of_an_unknown_image_set_are_not_found(ask: Ask, target: str, message: str) -> None:
+    assert ask("GET", target) == (404, {"code": "NotFound", "message": message})
+
+
+def test_versions_that_are_due_are_listed(ask: Ask) -> None:
+    ask("PUT", "/clock", {"freeze": 1000000})
+    assert ask("POST", VERSIONS, {"imageSetState": "LOCKED", "after": 5}) is None
+    ask("PUT", "/clock", {"advance": 5})
+    assert ask("GET", VERSIONS)["versions"][0]["versionId"] == "5"
+
+
+def test_a_version_may_have_metadata(emulator: Emulator, ask: Ask) -> None:
+    for method, target, body in (
+        ("POST", VERSIONS, {"metadata": {"Study": {"DICOM": {"StudyID": "new"}}}}),
+        ("PUT", VERSIONS + "/1", {"metadata": {"Study": {"DICOM": {"StudyID": "first"}}}}),
+    ):
+        ask(method, target, {"imageSetState": "ACTIVE"} | body)
+    versions = emulator.image_set(DATASTORE, SAMPLE).versions
+    studies = [each.metadata.parse()["Study"]["DICOM"]["StudyID"] for each in versions if each.metadata]
+    assert studies == ["new", "first"]
+
+
+def test_a_client_can_poll_until_updating_becomes_updated(emulator: Emulator, ask: Ask) -> None:
     ask("PUT", "/clock", {"freeze": "2024-01-01T00:00:00Z"})
     ask("POST", VERSIONS, {"imageSetState": "LOCKED", "ImageSetWorkflowStatus": "UPDATING"})
     updated = {"imageSetState": "ACTIVE", "ImageSetWorkflowStatus": "UPDATED", "after": 30}
@@ -254,63 +361,186 @@ def test_versions_appear_in_the_order_in_which_they_are_due(emulator: Emulator, 
 
 
 @pytest.mark.parametrize(
-    ("method", "target", "body", "status", "message"),
+    ("method", "target", "body", "path", "message"),
     [
-        ("POST", VERSIONS, {}, 400, "missing required field `imageSetState`"),
-        ("POST", VERSIONS, {"imageSetState": "GONE"}, 400, "Invalid enum value 'GONE'"),
-        ("POST", VERSIONS, {"imageSetState": "ACTIVE", "message": "é"}, 400, "regex"),
-        ("POST", VERSIONS, {"imageSetState": "ACTIVE", "versionId": "4"}, 400, "does not follow 4"),
-        ("POST", VERSIONS, {"imageSetState": "ACTIVE", "versionId": "9", "after": 5}, 400, "numbers itself"),
-        ("POST", VERSIONS, {"imageSetState": "ACTIVE", "after": -1}, 400, ">= 0"),
-        ("POST", VERSIONS, {"imageSetState": "ACTIVE", "createdAt": -1}, 400, "1970 to 9999"),
-        ("POST", VERSIONS, {"imageSetState": "ACTIVE", "imageSetWorkflowStatus": "X"}, 400, "unknown field"),
-        ("POST", VERSIONS.replace(SAMPLE, UNKNOWN), {"imageSetState": "ACTIVE"}, 404, "was not found"),
-        ("POST", VERSIONS.replace(DATASTORE, UNKNOWN), {"imageSetState": "ACTIVE"}, 404, "was not found"),
-        ("PUT", VERSIONS + "/5", {"imageSetState": "ACTIVE"}, 404, "has no version 5"),
-        ("PUT", VERSIONS + "/5", {"imageSetState": "ACTIVE", "after": 5}, 404, "has no version 5"),
-        ("PUT", VERSIONS + "/4", {"imageSetState": "ACTIVE", "versionId": "3"}, 400, "versionId is not 4"),
+        ("POST", VERSIONS, {}, "$", "Object missing required field `imageSetState`"),
+        (
+            "POST",
+            VERSIONS,
+            {"imageSetState": "GONE"},
+            "$.imageSetState",
+            "Invalid enum value 'GONE': expected one of ACTIVE, DELETED, LOCKED",
+        ),
+        (
+            "POST",
+            VERSIONS,
+            ACTIVE | {"message": "é"},
+            "$.message",
+            "Expected `str` matching regex '[A-Za-z0-9_ -:`]+'",
+        ),
+        ("POST", VERSIONS, ACTIVE | {"versionId": "4"}, None, "invalid version_id '4': expected more than 4"),
+        (
+            "POST",
+            VERSIONS,
+            ACTIVE | {"versionId": "9", "after": 5},
+            None,
+            "version_id cannot be combined with after: the version gets the next number",
+        ),
+        ("POST", VERSIONS, ACTIVE | {"after": -1}, "$.after", "Expected `float` >= 0.0"),
+        (
+            "POST",
+            VERSIONS,
+            ACTIVE | {"createdAt": -1},
+            None,
+            "invalid time -1.0: expected a time in the years 1970 to 9999, in epoch seconds",
+        ),
+        (
+            "POST",
+            VERSIONS,
+            ACTIVE | {"imageSetWorkflowStatus": "X"},
+            "$",
+            "Object contains unknown field `imageSetWorkflowStatus` (did you mean ImageSetWorkflowStatus?)",
+        ),
+        ("POST", VERSIONS, ACTIVE | {"metadata": "a.json"}, "$.metadata", "Expected `object | null`, got `str`"),
+        ("POST", VERSIONS, ACTIVE | {"metadata": {"Study": 1}}, "$.metadata.Study", "expected an object"),
+        (
+            "PUT",
+            VERSIONS + "/4",
+            ACTIVE | {"versionId": "3"},
+            "$.versionId",
+            "versionId is not 4, which the path names",
+        ),
     ],
 )
-def test_a_mistaken_version(
-    emulator: Emulator, ask: Ask, method: str, target: str, body: Any, status: int, message: str
+def test_a_mistaken_version_is_refused(
+    emulator: Emulator, ask: Ask, method: str, target: str, body: Any, path: str | None, message: str
 ) -> None:
-    answered, error = ask(method, target, body)
-    assert answered == status
-    assert message in error["message"]
+    at = {"path": path} if path else {}
+    assert ask(method, target, body) == (400, {"code": "BadRequest", "message": message} | at)
     assert newest(emulator)["versionId"] == "4"
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body", "message"),
+    [
+        (
+            "POST",
+            VERSIONS.replace(SAMPLE, UNKNOWN),
+            ACTIVE,
+            f"ImageSet {UNKNOWN} was not found in Datastore {DATASTORE}.",
+        ),
+        ("POST", VERSIONS.replace(DATASTORE, UNKNOWN), ACTIVE, f"Datastore {UNKNOWN} was not found."),
+        ("PUT", VERSIONS + "/5", ACTIVE, f"image set {SAMPLE} has no version 5"),
+        ("PUT", VERSIONS + "/5", ACTIVE | {"after": 5}, f"image set {SAMPLE} has no version 5"),
+        ("PUT", VERSIONS + "/04", ACTIVE, f"image set {SAMPLE} has no version 04"),
+        ("PUT", VERSIONS + "/x", ACTIVE, f"image set {SAMPLE} has no version x"),
+    ],
+)
+def test_a_version_of_something_unknown_is_not_found(
+    emulator: Emulator, ask: Ask, method: str, target: str, body: Any, message: str
+) -> None:
+    assert ask(method, target, body) == (404, {"code": "NotFound", "message": message})
+    assert newest(emulator)["versionId"] == "4"
+
+
+# Transitions.
+
+
+def update(emulator: Emulator, image_set_id: str = SAMPLE, version: str = "4", account: str = "000000000000") -> None:
+    attributes = {"SchemaVersion": "1.1", "Patient": {"DICOM": {"PatientName": "A^B"}}}
+    emulator.client(aws_access_key_id=account).update_image_set_metadata(
+        datastoreId=DATASTORE,
+        imageSetId=image_set_id,
+        latestVersionId=version,
+        updateImageSetMetadataUpdates={"DICOMUpdates": {"updatableAttributes": json.dumps(attributes)}},
+    )
+
+
+def test_transitions_under_way_are_listed_oldest_first(emulator: Emulator, ask: Ask) -> None:
+    ask("PUT", "/clock", {"freeze": 1000000})
+    update(emulator)
+    ask("PUT", "/clock", {"advance": 0.25})
+    ask(
+        "POST", "/faults", {"match": {"operation": "UpdateImageSetMetadata"}, "workflow": {"reads": 3, "seconds": None}}
+    )
+    update(emulator, ONE, "1")
+    first = {"operation": "UpdateImageSetMetadata", "imageSetIds": [SAMPLE], "reads": 1, "seconds": 0.75}
+    second = {"operation": "UpdateImageSetMetadata", "imageSetIds": [ONE], "reads": 3, "seconds": None}
+    assert ask("GET", "/transitions") == {"transitions": [first, second]}
+    assert newest(emulator, image_set_id=ONE)["ImageSetWorkflowStatus"] == "UPDATING"
+    assert ask("GET", "/transitions") == {"transitions": [first, second | {"reads": 2}]}
+    assert ask("GET", "/transitions", account=A) == {"transitions": []}
+
+
+def test_the_control_api_does_not_count_as_a_reader(emulator: Emulator, ask: Ask) -> None:
+    update(emulator)
+    for target in (VERSIONS, "/transitions", "/seed", "/calls"):
+        ask("GET", target)
+    assert newest(emulator)["ImageSetWorkflowStatus"] == "UPDATING"
+    assert newest(emulator)["ImageSetWorkflowStatus"] == "UPDATED"
+
+
+def test_a_transition_that_is_due_is_over(emulator: Emulator, ask: Ask) -> None:
+    ask("PUT", "/clock", {"freeze": 1000000})
+    update(emulator)
+    ask("PUT", "/clock", {"advance": 1})
+    assert ask("GET", VERSIONS)["versions"][0]["ImageSetWorkflowStatus"] == "UPDATED"
+    assert ask("GET", "/transitions") == {"transitions": []}
+
+
+def test_all_transitions_of_the_account_are_finished(emulator: Emulator, ask: Ask) -> None:
+    update(emulator)
+    update(emulator, ONE, "1")
+    update(emulator, account=A)
+    assert ask("POST", "/transitions/finish") is None
+    assert ask("GET", "/transitions") == {"transitions": []}
+    assert [newest(emulator, image_set_id=id)["ImageSetWorkflowStatus"] for id in (SAMPLE, ONE)] == ["UPDATED"] * 2
+    assert len(ask("GET", "/transitions", account=A)["transitions"]) == 1
+    assert ask("POST", "/transitions/finish") is None
 
 
 # The clock.
 
 
-def test_the_clock(ask: Ask) -> None:
+def test_the_clock_stops_advances_and_runs_on(ask: Ask) -> None:
     assert ask("GET", "/clock")["isFrozen"] is False
     assert ask("PUT", "/clock", {"freeze": "2024-01-01T00:00:00Z"}) == {"now": 1704067200.0, "isFrozen": True}
     assert ask("PUT", "/clock", {"advance": 60}) == {"now": 1704067260.0, "isFrozen": True}
     assert ask("GET", "/clock") == {"now": 1704067260.0, "isFrozen": True}
     assert ask("PUT", "/clock", {"run": True})["isFrozen"] is False
-    assert 1704067260 <= ask("GET", "/clock")["now"] < 1704070000
+    assert ask("GET", "/clock")["now"] >= 1704067260
     assert ask("PUT", "/clock", {"freeze": True})["isFrozen"] is True
     assert ask("PUT", "/clock", {"freeze": 0}) == {"now": 0.0, "isFrozen": True}
 
 
+ONE_CHANGE = "expected one of freeze, advance and run, and not false"
+
+
 @pytest.mark.parametrize(
-    "body",
+    ("body", "path", "message"),
     [
-        {},
-        {"freeze": False},
-        {"advance": -1},
-        {"advance": 1e300},
-        {"freeze": "x"},
-        {"freeze": -1},
-        {"run": False},
-        {"freeze": 1, "run": True},
-        [],
+        ({}, "$", ONE_CHANGE),
+        ({"freeze": False}, "$", ONE_CHANGE),
+        ({"run": False}, "$", ONE_CHANGE),
+        ({"freeze": 1, "run": True}, "$", ONE_CHANGE),
+        ({"advance": -1}, None, "invalid step -1.0: expected a number of seconds from 0"),
+        ({"advance": 1e300}, None, "invalid step 1e+300: expected a number of seconds from 0"),
+        (
+            {"freeze": "x"},
+            "$.freeze",
+            "Invalid RFC3339 encoded datetime: write it as 2023-03-28T18:12:06.436Z, or in epoch seconds",
+        ),
+        (
+            {"freeze": -1},
+            None,
+            "invalid time -1.0: expected a time in the years 1970 to 9999, in epoch seconds",
+        ),
+        ([], "$", "Expected `object`, got `array`"),
     ],
 )
-def test_a_mistaken_clock(ask: Ask, body: Any) -> None:
-    status, _ = ask("PUT", "/clock", body)
-    assert status == 400
+def test_a_mistaken_change_of_the_clock_is_refused(ask: Ask, body: Any, path: str | None, message: str) -> None:
+    at = {"path": path} if path else {}
+    assert ask("PUT", "/clock", body) == (400, {"code": "BadRequest", "message": message} | at)
     assert ask("GET", "/clock")["isFrozen"] is False
 
 
@@ -321,14 +551,14 @@ OTHER = {
 }
 
 
-def test_the_seed_that_an_account_sees_loads_again(emulator: Emulator, ask: Ask) -> None:
+def test_an_exported_seed_loads_again(emulator: Emulator, ask: Ask) -> None:
     ask("POST", VERSIONS, {"imageSetState": "LOCKED"})
     ask("POST", "/faults", THROTTLE | {"id": "a", "match": {"page": 2}})
     document = ask("GET", "/seed")
-    loaded = seeds.load(document)
-    assert loaded.baseline[DATASTORE][SAMPLE][-1].version_id == "5"
-    assert loaded.baseline == emulator.account().store.histories()
-    assert [rule.id for rule in loaded.faults] == ["a"]
+    loaded = load_seed(document)
+    assert loaded.baseline[DATASTORE][SAMPLE].latest.version_id == "5"
+    assert loaded.baseline == emulator.account().store.image_sets()
+    assert [fault.id for fault in loaded.faults] == ["a"]
 
 
 def test_put_begins_again_with_another_seed(emulator: Emulator, ask: Ask) -> None:
@@ -339,7 +569,7 @@ def test_put_begins_again_with_another_seed(emulator: Emulator, ask: Ask) -> Non
     emulator.image_set(DATASTORE, UNKNOWN, account=A).append(image_set_state="LOCKED")
     assert ask("POST", "/reset", account=A) is None
     assert (newest_after_throttle(emulator), newest(emulator)["versionId"]) == ("3", "4")
-    assert SAMPLE not in emulator.account(A).store.histories()[DATASTORE]
+    assert SAMPLE not in emulator.account(A).store.image_sets()[DATASTORE]
 
 
 def newest_after_throttle(emulator: Emulator) -> str:
@@ -347,8 +577,8 @@ def newest_after_throttle(emulator: Emulator) -> str:
     return str(newest(emulator, A, UNKNOWN)["versionId"])
 
 
-def test_post_adds_to_what_there_is(emulator: Emulator, ask: Ask) -> None:
-    assert ask("POST", "/seed", OTHER | {"faults": [{"delay": {"seconds": 0}, "id": "a"}]}) is None
+def test_post_adds_to_the_present_state(emulator: Emulator, ask: Ask) -> None:
+    assert ask("POST", "/seed", OTHER | {"faults": [{"latency": {"seconds": 0}, "id": "a"}]}) is None
     assert (newest(emulator)["versionId"], newest(emulator, image_set_id=UNKNOWN)["versionId"]) == ("4", "3")
     ask("POST", "/reset")
     status, _ = ask("POST", VERSIONS.replace(SAMPLE, UNKNOWN), {"imageSetState": "ACTIVE"})
@@ -358,42 +588,60 @@ def test_post_adds_to_what_there_is(emulator: Emulator, ask: Ask) -> None:
 def test_post_adds_all_or_nothing(emulator: Emulator, ask: Ask) -> None:
     image_sets = [{"imageSetId": id, "generate": {"versions": 1}} for id in (UNKNOWN, SAMPLE)]
     both = {"datastores": [{"datastoreId": DATASTORE, "imageSets": image_sets}], "faults": [THROTTLE]}
-    status, error = ask("POST", "/seed", both)
-    assert (status, error["code"]) == (409, "Conflict")
-    assert f"image set {SAMPLE} is in data store {DATASTORE} already" in error["message"]
+    message = f"image set {SAMPLE} is in data store {DATASTORE} already"
+    assert ask("POST", "/seed", both) == (409, {"code": "Conflict", "message": message})
     assert ask("GET", "/faults") == {"faults": []}
-    assert UNKNOWN not in emulator.account().store.histories()[DATASTORE]
+    assert UNKNOWN not in emulator.account().store.image_sets()[DATASTORE]
+
+
+def of_one(**image_set: Any) -> dict[str, Any]:
+    return {"datastores": [{"datastoreId": DATASTORE, "imageSets": [{"imageSetId": ONE} | image_set]}]}
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 @pytest.mark.parametrize(
-    ("body", "path"),
+    ("body", "path", "message"),
     [
-        ({"datastores": [{"datastoreId": "X"}]}, "$.datastores[0].datastoreId"),
         (
-            {"datastores": [{"datastoreId": DATASTORE, "imageSets": [{"imageSetId": ONE}]}]},
-            "$.datastores[0].imageSets[0]",
+            {"datastores": [{"datastoreId": "X"}]},
+            "$.datastores[0].datastoreId",
+            "Expected `str` matching regex '[0-9a-z]{32}'",
         ),
-        ({"faults": [{}]}, "$.faults[0]"),
-        ({"x": 1}, "$"),
-        (b"nonsense", "$"),
-        (b"", "$"),
+        (of_one(), "$.datastores[0].imageSets[0]", "an image set has either versions or generate"),
+        (
+            of_one(generate={"versions": 1}, metadata="metadata.json"),
+            "$.datastores[0].imageSets[0].metadata",
+            "metadata can name a file only in a seed that is a file",
+        ),
+        ({"faults": [{}]}, "$.faults[0]", NO_EFFECT),
+        ({"x": 1}, "$", "Object contains unknown field `x`: expected one of datastores, faults"),
+        (b"nonsense", "$", "JSON is malformed: invalid character (byte 4)"),
+        (b"", "$", "Input data was truncated"),
     ],
 )
-def test_a_mistaken_seed(emulator: Emulator, ask: Ask, method: str, body: Any, path: str) -> None:
-    status, error = ask(method, "/seed", body)
-    assert (status, error["path"]) == (400, path)
+def test_a_mistaken_seed_is_refused(
+    emulator: Emulator, ask: Ask, method: str, body: Any, path: str, message: str
+) -> None:
+    assert ask(method, "/seed", body) == (400, {"code": "BadRequest", "message": message, "path": path})
     assert newest(emulator)["versionId"] == "4"
 
 
-@pytest.mark.parametrize("target", ["/health?x", "/faults?x=1", VERSIONS + "?after=30", "/calls?attempt=3"])
-def test_a_parameter_that_nobody_reads(ask: Ask, target: str) -> None:
-    status, error = ask("POST" if "after" in target else "GET", target, {"imageSetState": "ACTIVE"})
-    assert (status, error["code"]) == (400, "BadRequest")
-    assert error["message"] == f"there is no parameter {error['path']} here"
+@pytest.mark.parametrize(
+    ("method", "target", "name"),
+    [
+        ("GET", "/health?x", "x"),
+        ("GET", "/faults?x=1", "x"),
+        ("GET", "/calls?attempt=3", "attempt"),
+        ("GET", "/calls?imageSet=x", "imageSet"),
+        ("POST", VERSIONS + "?after=30", "after"),
+    ],
+)
+def test_an_unknown_query_parameter_is_refused(ask: Ask, method: str, target: str, name: str) -> None:
+    refused = {"code": "BadRequest", "message": f"there is no query parameter {name!r} here", "path": name}
+    assert ask(method, target, ACTIVE) == (400, refused)
 
 
-def test_changes_to_come_can_build_on_each_other(emulator: Emulator, ask: Ask) -> None:
+def test_later_changes_can_build_on_each_other(emulator: Emulator, ask: Ask) -> None:
     ask("PUT", "/clock", {"freeze": 1000000})
     ask("POST", VERSIONS, {"imageSetState": "LOCKED", "ImageSetWorkflowStatus": "UPDATING", "after": 5})
     updated = {"imageSetState": "ACTIVE", "ImageSetWorkflowStatus": "UPDATED"}
@@ -406,7 +654,7 @@ def test_changes_to_come_can_build_on_each_other(emulator: Emulator, ask: Ask) -
     assert seen == ["UPDATED4", "UPDATING5", "UPDATING5", "UPDATED5"]
 
 
-def test_a_change_to_come_that_another_one_made_impossible(
+def test_a_later_change_that_has_become_impossible_is_left_out(
     emulator: Emulator, ask: Ask, caplog: pytest.LogCaptureFixture
 ) -> None:
     ask("PUT", "/clock", {"freeze": 1000000})
@@ -415,15 +663,15 @@ def test_a_change_to_come_that_another_one_made_impossible(
     ask("POST", VERSIONS, {"imageSetState": "ACTIVE", "versionId": "9"})
     ask("PUT", "/clock", {"advance": 60})
     assert newest(emulator)["versionId"] == "10"
-    assert "a change that was due could not be made" in caplog.text
+    assert caplog.messages == [f"a change that was due could not be made: image set {SAMPLE} has no version 5"]
 
 
 @pytest.mark.parametrize("year", ["2000", "2100"])
-def test_a_seeds_rules_are_armed_by_the_clock_that_runs_again(year: str) -> None:
-    rule = THROTTLE | {"expiresAfter": 60, "id": "a"}
-    emulator = Emulator.from_seed(DEMO, {"faults": [rule]})
+def test_the_faults_of_a_seed_expire_whatever_date_was_set(year: str) -> None:
+    fault = THROTTLE | {"expiresAfter": 60, "id": "a"}
+    emulator = Emulator.from_seed(DEMO, {"faults": [fault]})
     ask = asking(emulator)
-    for method, target, body in (("POST", "/reset", None), ("PUT", "/seed", {"faults": [rule]})):
+    for method, target, body in (("POST", "/reset", None), ("PUT", "/seed", {"faults": [fault]})):
         ask("PUT", "/clock", {"freeze": f"{year}-01-01T00:00:00Z"})
         ask(method, target, body)
         assert throttled(emulator)
@@ -433,17 +681,18 @@ def test_a_seeds_rules_are_armed_by_the_clock_that_runs_again(year: str) -> None
         assert ask("GET", "/faults/a")["fired"] == 1
 
 
-def test_rules_without_a_name_can_be_posted_again(ask: Ask) -> None:
+def test_faults_without_an_id_can_be_posted_again(ask: Ask) -> None:
     for _ in range(2):
         assert ask("POST", "/seed", {"faults": [THROTTLE]}) is None
-    assert [rule["id"] for rule in ask("GET", "/faults")["faults"]] == ["fault-1", "fault-2"]
-    status, error = ask("POST", "/seed", {"faults": [{"delay": {"seconds": 0}}, THROTTLE | {"id": "fault-1"}]})
-    assert (status, error["path"]) == (409, "$.faults[1].id")
+    assert [fault["id"] for fault in ask("GET", "/faults")["faults"]] == ["fault-1", "fault-2"]
+    taken = {"code": "Conflict", "message": "there is a fault fault-1 already", "path": "$.faults[1].id"}
+    two = [{"latency": {"seconds": 0}}, THROTTLE | {"id": "fault-1"}]
+    assert ask("POST", "/seed", {"faults": two}) == (409, taken)
 
 
-def test_reset_in_parts(emulator: Emulator, ask: Ask) -> None:
+def test_reset_may_be_of_some_parts_only(emulator: Emulator, ask: Ask) -> None:
     ask("PUT", "/clock", {"freeze": 5})
-    ask("POST", "/faults", {"delay": {"seconds": 1}})
+    ask("POST", "/faults", {"latency": {"seconds": 0.001}})
     ask("POST", VERSIONS, {"imageSetState": "LOCKED"})
     newest(emulator)
     assert ask("POST", "/reset", {"only": ["faults", "clock"]}) is None
@@ -452,10 +701,12 @@ def test_reset_in_parts(emulator: Emulator, ask: Ask) -> None:
     ask("POST", "/reset", {"only": ["changes", "calls"]})
     assert ask("GET", "/calls") == {"calls": [], "dropped": 0}
     assert newest(emulator)["versionId"] == "4"
-    assert ask("POST", "/reset", {"only": ["everything"]})[0] == 400
+    message = "Invalid enum value 'everything': expected one of calls, changes, clock, faults"
+    refused = {"code": "BadRequest", "message": message, "path": "$.only[0]"}
+    assert ask("POST", "/reset", {"only": ["everything"]}) == (400, refused)
 
 
-def test_reset_forgets_what_is_not_yet_due(emulator: Emulator, ask: Ask) -> None:
+def test_reset_drops_changes_that_are_due_later(emulator: Emulator, ask: Ask) -> None:
     ask("PUT", "/clock", {"freeze": 5})
     ask("POST", VERSIONS, {"imageSetState": "LOCKED", "after": 10})
     ask("POST", "/reset", {"only": ["changes"]})
@@ -463,7 +714,7 @@ def test_reset_forgets_what_is_not_yet_due(emulator: Emulator, ask: Ask) -> None
     assert newest(emulator)["versionId"] == "4"
 
 
-def test_a_seeds_own_rules_are_armed_for_every_account() -> None:
+def test_the_faults_of_a_seed_are_there_for_every_account() -> None:
     emulator = Emulator.from_seed(DEMO, {"faults": [THROTTLE | {"times": 1}]})
     assert [throttled(emulator, account) for account in (A, A, B)] == [True, False, True]
     emulator.account(A).reset()
@@ -473,7 +724,7 @@ def test_a_seeds_own_rules_are_armed_for_every_account() -> None:
 # Accounts, and the token.
 
 
-def test_what_the_header_changes_is_what_the_key_sees(emulator: Emulator, ask: Ask) -> None:
+def test_the_account_of_the_header_is_that_of_the_access_key(emulator: Emulator, ask: Ask) -> None:
     ask("POST", VERSIONS, {"imageSetState": "LOCKED"}, account=A)
     ask("POST", "/faults", THROTTLE | {"match": {"attempt": 1}}, account=B)
     ask("PUT", "/clock", {"freeze": 7}, account=A)
@@ -485,28 +736,29 @@ def test_what_the_header_changes_is_what_the_key_sees(emulator: Emulator, ask: A
 
 @pytest.mark.parametrize("account", ["1", "x" * 12, "1" * 13])
 def test_an_account_has_12_digits(ask: Ask, account: str) -> None:
-    status, error = ask("GET", "/faults", account=account)
-    assert (status, error["path"]) == (400, "x-emulator-account")
+    message = f"invalid account id {account!r}: expected 12 digits"
+    refused = {"code": "BadRequest", "message": message, "path": "x-emulator-account"}
+    assert ask("GET", "/faults", account=account) == (400, refused)
 
 
-def test_a_control_token() -> None:
+def test_a_control_token_is_required_of_all_but_health() -> None:
     emulator = Emulator.from_seed(DEMO, control_token="sesame")
     ask = asking(emulator)
     for headers in ({}, {"x-emulator-token": "x"}, {"x-emulator-token": "é"}):
-        status, error = ask("POST", "/faults", THROTTLE, **headers)
-        assert (status, error["code"]) == (403, "Forbidden")
+        message = "the header x-emulator-token is missing or wrong"
+        assert ask("POST", "/faults", THROTTLE, **headers) == (403, {"code": "Forbidden", "message": message})
     assert len(emulator.faults) == 0
     assert ask("GET", "/health") == {"status": "ready"}
     assert ask("POST", "/faults", THROTTLE, **{"x-emulator-token": "sesame"})["faults"]
     assert throttled(emulator)
 
 
-def test_a_control_token_outside_ascii() -> None:
+def test_a_control_token_is_sent_in_utf_8() -> None:
     ask = asking(Emulator.from_seed(DEMO, control_token="sésame"))
     assert ask("GET", "/faults", **{"x-emulator-token": "sésame".encode().decode("latin-1")}) == {"faults": []}
 
 
-# What is not there, and what fails.
+# Errors by their kind.
 
 
 @pytest.mark.parametrize(
@@ -521,57 +773,120 @@ def test_a_control_token_outside_ascii() -> None:
         ("GET", "/faults/"),
         ("GET", "//faults"),
         ("GET", "/faults/a/b"),
-        ("GET", VERSIONS),
+        ("GET", VERSIONS + "/4"),
+        ("DELETE", VERSIONS),
+        ("GET", "/transitions/finish"),
+        ("POST", "/transitions"),
     ],
 )
-def test_what_is_not_there(ask: Ask, method: str, target: str) -> None:
+def test_an_unknown_endpoint_is_not_found(ask: Ask, method: str, target: str) -> None:
     status, error = ask(method, target)
     assert (status, error) == (404, {"code": "NotFound", "message": f"there is no {method} /_emulator{target}"})
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_a_rule_that_is_not_there(ask: Ask, method: str) -> None:
-    assert ask(method, "/faults/x") == (404, {"code": "NotFound", "message": "there is no rule x"})
+def test_an_unknown_fault_is_not_found(ask: Ask, method: str) -> None:
+    assert ask(method, "/faults/x") == (404, {"code": "NotFound", "message": "there is no fault x"})
 
 
-def test_what_nobody_foresaw(
+AskFailing = Callable[[Exception], tuple[int, Any]]
+
+
+@pytest.fixture
+def ask_failing(monkeypatch: pytest.MonkeyPatch) -> AskFailing:
+    """Return a function that has a request raise an exception inside the control API, and returns the answer."""
+
+    def ask(error: Exception) -> tuple[int, Any]:
+        def fail(_: str) -> Account:
+            raise error
+
+        accounts = Accounts(load_seed({}), Settings())
+        monkeypatch.setattr(accounts, "get", fail)
+        app = Flask("failing")
+        app.register_blueprint(make_blueprint(accounts, Settings(), "/_emulator"), url_prefix="/_emulator")
+        response = app.test_client().get("/_emulator/clock")
+        return response.status_code, response.json
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code"),
+    [
+        (InvalidError, 400, "BadRequest"),
+        (LimitExceededError, 400, "LimitExceeded"),
+        (ForbiddenError, 403, "Forbidden"),
+        (NotFoundError, 404, "NotFound"),
+        (ConflictError, 409, "Conflict"),
+    ],
+)
+def test_each_kind_of_error_has_its_status(
+    ask_failing: AskFailing, caplog: pytest.LogCaptureFixture, kind: type[EmulatorError], status: int, code: str
+) -> None:
+    assert ask_failing(kind("m")) == (status, {"error": {"code": code, "message": "m"}})
+    assert ask_failing(kind("m", path="$.a")) == (status, {"error": {"code": code, "message": "m", "path": "$.a"}})
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KeyError("k"), ValueError("v"), TypeError("t"), LookupError("l"), PermissionError("p"), UnreachableError("u")],
+    ids=lambda error: type(error).__name__,
+)
+def test_any_other_exception_is_logged_and_answered_with_500(
+    ask_failing: AskFailing, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    told = {"code": "InternalError", "message": "the emulator failed; its log says why"}
+    assert ask_failing(error) == (500, {"error": told})
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("healthimaging_emulator", "ERROR")
+    assert record.getMessage() == "GET /_emulator/clock failed"
+    assert record.exc_info
+    assert record.exc_info[1] is error
+
+
+def test_an_exception_inside_a_handler_is_answered_with_500(
     emulator: Emulator, ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(emulator.account(), "clock", None)
-    assert ask("GET", "/clock") == (
-        500,
-        {"code": "InternalError", "message": "the emulator failed; its log says why"},
-    )
-    assert "AttributeError" in caplog.text
+    def fail(*_: Any) -> Any:
+        raise ValueError("a bug")
 
+    monkeypatch.setattr(emulator.clock, "advance", fail)
+    failed = 500, {"code": "InternalError", "message": "the emulator failed; its log says why"}
+    assert ask("PUT", "/clock", {"advance": 1}) == failed
+    assert caplog.messages == ["PUT /_emulator/clock failed"]
+    assert "ValueError: a bug" in caplog.text
+
+
+# Threads.
 
 VERSION = {"versionId": "1", "imageSetState": "ACTIVE", "message": "a", "overrides": {"forced": True}}
 
 
 @pytest.mark.parametrize(
-    ("type", "document"),
+    ("module", "name", "document"),
     [
-        ("shapes.ImageSetProperties", VERSION | {"imageSetId": SAMPLE}),
-        ("rules.Rule", THROTTLE | {"match": {"page": [1]}}),
-        ("seeds.SeedDocument", {"datastores": [{"datastoreId": DATASTORE, "imageSets": []}]}),
-        ("control.Version", VERSION),
+        ("healthimaging.records", "Version", VERSION),
+        ("faults.fault", "Fault", THROTTLE | {"match": {"page": [1]}}),
+        ("seeds.document", "SeedDocument", {"datastores": [{"datastoreId": DATASTORE, "imageSets": []}]}),
+        ("control.bodies", "NewVersion", VERSION),
+        ("control.client", "ClockState", {"now": 0.0, "isFrozen": True}),
+        ("control.client", "ErrorBody", {"error": {"code": "Conflict", "message": "m"}}),
     ],
 )
-def test_threads_may_be_the_first_to_read_a_document(type: str, document: Any) -> None:
-    """What msgspec knows of a type is built on first use, and threads that do so at once crash Python."""
+def test_threads_may_be_the_first_to_read_a_document(module: str, name: str, document: Any) -> None:
+    """Msgspec prepares a type on its first use, and threads that do so at the same time crash Python."""
     program = f"""
 import sys, threading
 import msgspec
-from healthimaging_emulator.control import endpoints as control
-from healthimaging_emulator.faults import fault as rules
-from healthimaging_emulator.seeds import loader as seeds
-from healthimaging_emulator.healthimaging import shapes
+import healthimaging_emulator.control.endpoints
+from healthimaging_emulator.{module} import {name}
 sys.setswitchinterval(1e-6)
 ready = threading.Barrier(16)
 def read():
     ready.wait()
     for _ in range(100):
-        msgspec.convert({document!r}, {type})
+        msgspec.convert({document!r}, {name})
 threads = [threading.Thread(target=read) for _ in range(16)]
 for thread in threads:
     thread.start()
@@ -585,15 +900,15 @@ for thread in threads:
 # OpenAPI.
 
 
-def test_the_description_is_valid_and_whole(emulator: Emulator, ask: Ask) -> None:
+def test_the_openapi_document_is_valid_and_has_every_endpoint(emulator: Emulator, ask: Ask) -> None:
     document = ask("GET", "/openapi.json")
     OpenAPIV31SpecValidator(document).validate()
     described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
     served = {
-        (method, rule.rule.replace("<", "{").replace(">", "}"))
-        for rule in emulator.app.url_map.iter_rules()
-        for method in (rule.methods or set()) - {"HEAD"}
+        (method, route.rule.replace("<", "{").replace(">", "}"))
+        for route in emulator.app.url_map.iter_rules()
+        for method in (route.methods or set()) - {"HEAD"}
     }
     snaked = {(method, path.replace("Id}", "_id}").replace("imageSet_", "image_set_")) for method, path in described}
     assert snaked | {("GET", "/_emulator/openapi.json")} == served
-    assert {"Rule", "SeedDocument", "Call", "Attempt", "ErrorBody"} <= set(document["components"]["schemas"])
+    assert {"Fault", "SeedDocument", "Call", "Attempt", "ErrorBody"} <= set(document["components"]["schemas"])

@@ -14,8 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from healthimaging_emulator import Emulator
-from healthimaging_emulator.server import listener as server_module
-from healthimaging_emulator.server.listener import Server
+from healthimaging_emulator.server.listener import Server, Timeouts
 from tests.conftest import DEMO
 from tests.demo import MANY, path
 from tests.raw import HANG_SECONDS, JSON, exchange, request, until
@@ -58,8 +57,7 @@ CORPUS = [
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Server]:
-    with pytest.MonkeyPatch.context() as patch, Emulator.from_seed(DEMO).serve() as server:
-        patch.setattr(server_module, "LINGER_SECONDS", 0.01)
+    with Server(Emulator.from_seed(DEMO).app, timeouts=Timeouts(linger=0.01)) as server:
         yield server
 
 
@@ -131,13 +129,14 @@ def test_the_corpus_byte_by_byte_and_cut_anywhere(served: Server, data: bytes) -
 
 def test_nothing_is_left_of_them(served: Server) -> None:
     """The test before this one, once more in short: then threads, connections and descriptors are as they were."""
-    until(lambda: not served._connections)
+    until(lambda: not served.connection_count)
+    threads = threading.active_count()
     descriptors = Path("/proc/self/fd")
     before = len(os.listdir(descriptors)) if descriptors.exists() else 0
     for data in CORPUS:
         received(served, [data, data])
-    until(lambda: not served._connections)
-    until(lambda: all(thread.name != "emulator-connection" for thread in threading.enumerate()))
+    until(lambda: not served.connection_count)
+    until(lambda: threading.active_count() <= threads)
     assert exchange(served, request("POST", path())).status == 200
-    until(lambda: not served._connections)
+    until(lambda: not served.connection_count)
     assert not descriptors.exists() or len(os.listdir(descriptors)) == before

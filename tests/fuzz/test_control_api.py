@@ -25,5 +25,5 @@ schema = schemathesis.openapi.from_wsgi("/_emulator/openapi.json", Emulator.from
 
 @schema.parametrize()
 @settings(max_examples=EXAMPLES // 8)
-def test_it_is_as_described(case: Any) -> None:
+def test_every_endpoint_answers_as_it_is_described(case: Any) -> None:
     case.call_and_validate(checks=list(CHECKS))

@@ -1,4 +1,4 @@
-"""Seeds, fault rules, and what is sent to the control API: loaded whole, or refused with a reason."""
+"""Seeds, faults and bodies of the control API: loaded whole, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthimaging_emulator import Emulator, RuleError, SeedError
-from healthimaging_emulator.seeds import loader as seeds
-from healthimaging_emulator.seeds.loader import SeedDocument
+from healthimaging_emulator import Emulator, InvalidError
+from healthimaging_emulator.seeds.document import SeedDocument
+from healthimaging_emulator.seeds.loader import load_seed
+from healthimaging_emulator.seeds.writer import write_seed
+from healthimaging_emulator.server.connection import ServedExchange
+from healthimaging_emulator.transports.targets import EXCHANGE_KEY
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, SAMPLE
 
@@ -34,17 +37,41 @@ anything = st.recursive(
     max_leaves=8,
 )
 
-RULE: Any = {
+MATCH: Any = {"operation": "ListImageSetVersions", "imageSetId": "a" * 32, "page": [2, 3], "attempt": 1}
+ARN = f"arn:aws:medical-imaging:us-east-1:000000000000:datastore/{DATASTORE}"
+FAULT: Any = {
     "id": "x",
-    "match": {"operation": "ListImageSetVersions", "imageSetId": "a" * 32, "page": [2], "attempt": 1},
+    "match": MATCH,
     "skip": 0,
     "every": 1,
     "times": 2,
     "probability": 0.5,
     "seed": 3,
     "expiresAfter": 60,
-    "delay": {"seconds": 0, "jitter": 0},
+    "when": "after",
+    "latency": {"seconds": 0, "jitter": 0},
     "error": {"code": "ThrottlingException", "message": "m", "status": 429, "retryAfter": 1.5},
+}
+STORE = {"datastoreId": DATASTORE, "datastoreName": "n", "datastoreStatus": "ACTIVE", "createdAt": 1.5}
+FAULTS: Any = [
+    FAULT,
+    {"match": {"resourceArn": ARN}, "latency": {"seconds": 0}},
+    {"match": {"imageFrameId": "a" * 32, "jobId": None}, "rateLimit": {"perSecond": 1, "burst": 1}},
+    {"match": MATCH, "pagination": "repeat-token"},
+    {"match": {"operation": ["GetImageSet", "ListImageSetVersions"]}, "corrupt": "unknown-enum"},
+    {"connection": {"kind": "stall", "seconds": 1}},
+    {"workflow": {"outcome": "failed", "message": "m", "reads": 1, "seconds": None}},
+    {"match": {"operation": "ListDatastores"}, "respond": {"pages": [{"datastoreSummaries": [STORE]}, {}]}},
+    {"match": {"operation": "GetImageFrame"}, "respond": {"base64": "AAEC", "contentType": "image/jph"}},
+    {"match": {"operation": ["ListTagsForResource"]}, "respond": {"tags": {"key": "value"}}},
+]
+METADATA: Any = {
+    "SchemaVersion": "1.1",
+    "Patient": {"DICOM": {"PatientName": "A^B"}},
+    "Study": {
+        "DICOM": {"StudyInstanceUID": "1.2"},
+        "Series": {"1.3": {"DICOM": {}, "Instances": {"1.4": {"DICOM": {}, "DICOMVRs": {}, "ImageFrames": []}}}},
+    },
 }
 VERSION: Any = {
     "versionId": "7",
@@ -56,13 +83,18 @@ VERSION: Any = {
     "message": "m",
     "overrides": {"forced": True},
     "isPrimary": False,
+    "metadata": METADATA,
 }
-GENERATED: Any = {"imageSetId": "c" * 32, "generate": {"versions": 3, "failed": 1, "seed": 1, "createdAt": 0}}
+GENERATED: Any = {
+    "imageSetId": "c" * 32,
+    "generate": {"versions": 3, "failed": 1, "seed": 1, "createdAt": 0},
+    "metadata": METADATA,
+}
 SEED: Any = {
     "datastores": [
         {"datastoreId": "b" * 32, "imageSets": [{"imageSetId": "a" * 32, "versions": [VERSION]}, GENERATED]}
     ],
-    "faults": [RULE],
+    "faults": FAULTS,
 }
 
 
@@ -99,11 +131,13 @@ def test_a_document_is_a_seed_or_refused(document: Any) -> None:
 
 def check_loaded(source: Any) -> None:
     try:
-        loaded = seeds.load(source)
-    except SeedError:
+        loaded = load_seed(source)
+    except InvalidError:
         return
-    again = json.loads(seeds.dump(loaded.baseline, loaded.faults))
-    assert seeds.load(again).baseline == loaded.baseline
+    written = write_seed(loaded.baseline, loaded.faults)
+    again = load_seed(json.loads(written))
+    assert again.faults == loaded.faults
+    assert write_seed(again.baseline, again.faults) == written
 
 
 def as_json(document: Any) -> bytes:
@@ -134,18 +168,19 @@ def test_a_yaml_file_is_a_seed_or_refused(folder: Path, content: bytes) -> None:
     check_loaded(folder / "seed.yaml")
 
 
-@given(changed(RULE))
-def test_a_rule_is_armed_or_refused(rule: Any) -> None:
-    faults = Emulator.from_seed({}).faults
+@given(st.sampled_from(FAULTS).flatmap(changed))
+def test_a_fault_is_added_or_refused(fault: Any) -> None:
+    faults, ids, refusal = Emulator.from_seed({}).faults, [], None
     try:
-        ids = [armed.id for armed in faults.add(rule)]
-    except RuleError as error:
-        ids = [] if error.path.startswith("$[0]") else [error.path]
-    assert [armed.id for armed in faults] == ids
+        ids = [added.id for added in faults.add(fault)]
+    except InvalidError as error:
+        refusal = error
+    assert [added.id for added in faults] == ids
+    assert refusal is None or (refusal.path.startswith("$[0]") and refusal.message)
 
 
 BODIES: dict[tuple[str, str], Any] = {
-    ("POST", "faults"): [RULE, {"delay": {"seconds": 0}}],
+    ("POST", "faults"): FAULTS,
     ("POST", "reset"): {"only": ["faults", "changes"]},
     ("PUT", "seed"): SEED,
     ("POST", "seed"): SEED,
@@ -167,7 +202,7 @@ def test_a_body_does_all_or_nothing(data: st.DataObject, endpoint: tuple[str, st
         method=method,
         data=json.dumps(body),
         content_type="application/json",
-        environ_overrides={"emulator.link": None},
+        environ_overrides={EXCHANGE_KEY: ServedExchange()},
     )
     if response.status_code >= 400:
         assert response.status_code in (400, 404, 409)
@@ -176,8 +211,8 @@ def test_a_body_does_all_or_nothing(data: st.DataObject, endpoint: tuple[str, st
         assert error["message"]
         assert state(emulator) == before
     else:
-        msgspec.json.decode(emulator.account().seed(), type=SeedDocument)
+        msgspec.json.decode(emulator.account().export_seed(), type=SeedDocument)
 
 
 def state(emulator: Emulator) -> tuple[bytes, list[Any], float]:
-    return emulator.account().seed(), list(emulator.faults), emulator.clock.now()
+    return emulator.account().export_seed(), list(emulator.faults), emulator.clock.now()

@@ -1,4 +1,4 @@
-"""Whatever is done in whatever order, by two accounts: what is listed is what a model of some lines says.
+"""Two accounts take steps in any order, and their lists are always those of a model of some lines.
 
 The same steps run in this process and over HTTP, each time through boto3.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from typing import Any
 
 import boto3
@@ -17,8 +16,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from healthimaging_emulator import Emulator, Fault, Remote
-from healthimaging_emulator.transports import environment
+from healthimaging_emulator import Emulator, Fault, RemoteAccount
+from healthimaging_emulator.transports.environment import make_endpoint
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, FIFTY_ONE, SAMPLE
 
@@ -27,8 +26,11 @@ IMAGE_SETS = [SAMPLE, FIFTY_ONE]
 START = 1700000000.0
 ONCE = Config(retries={"total_max_attempts": 1})
 
+UPDATE_SECONDS = 2.0
+"""Seconds that an update takes."""
+
 Version = tuple[str, str, float | None]
-"""Its number, its state, and when it changed."""
+"""The number of a version, its state, and when it changed."""
 
 
 class Model:
@@ -38,7 +40,7 @@ class Model:
         self.now = START
         self.histories = {id: list(versions) for id, versions in seed.items()}
         self.pending: list[tuple[float, Callable[[], None]]] = []
-        self.rules: dict[str, list[Any]] = {}  # the image set that one matches, and how often it will fire yet
+        self.faults: dict[str, list[Any]] = {}  # the image set that one matches, and how often it will still fire
         self.calls = 0
 
     def change(self, id: str, number: str | None, state: str, after: float) -> None:
@@ -52,6 +54,21 @@ class Model:
         self.pending.append((due, make))
         self.settle()
 
+    def update(self, id: str) -> str | None:
+        """Begin an update, and return the code of its refusal."""
+        history, due = self.histories[id], self.now + UPDATE_SECONDS
+        if history[-1][1] != "ACTIVE":
+            return "ConflictException" if history[-1][1] == "LOCKED" else "ResourceNotFoundException"
+        begun = (str(len(history) + 1), "LOCKED", self.now)
+        history.append(begun)
+
+        def end() -> None:
+            if self.histories[id][-1] is begun:  # a test may have put something else there
+                self.histories[id][-1] = (begun[0], "ACTIVE", due)
+
+        self.pending.append((due, end))
+        return None
+
     def settle(self) -> None:
         for due, make in sorted(self.pending, key=lambda each: each[0]):
             if due <= self.now:
@@ -60,7 +77,7 @@ class Model:
 
     def throttles(self, id: str) -> bool:
         self.calls += 1
-        fires = next((rule for rule in self.rules.values() if rule[0] in (None, id) and rule[1]), None)
+        fires = next((fault for fault in self.faults.values() if fault[0] in (None, id) and fault[1]), None)
         if fires:
             fires[1] -= 1
         return bool(fires)
@@ -77,7 +94,7 @@ class InProcess(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.closing = ExitStack()
-        self.emulator = Emulator.from_seed(DEMO)
+        self.emulator = Emulator.from_seed(DEMO, transition_reads=None, transition_seconds=UPDATE_SECONDS)
         self.views: dict[str, Any] = {account: self.view(account) for account in ACCOUNTS}
         self.clients = {account: self.client(account) for account in ACCOUNTS}
         self.seed: dict[str, list[Version]] = {
@@ -93,19 +110,17 @@ class InProcess(RuleBasedStateMachine):
             view.clock.freeze(START)
 
     def teardown(self) -> None:
-        """When all that was to come has come, compare every history once more."""
+        """Wait until nothing is pending, and compare every history once more."""
         with self.closing:
             for account in ACCOUNTS:
                 self.views[account].faults.clear()
-                self.models[account].rules.clear()
+                self.models[account].faults.clear()
                 self.advance(account, 5)
                 for id in IMAGE_SETS:
                     self.list_all(account, id, 7, 11)
 
     def view(self, account: str) -> Any:
-        view: Any = self.emulator.account(account)
-        view.image_set = partial(self.emulator.image_set, account=account)
-        return view
+        return self.emulator.account(account)
 
     def client(self, account: str) -> Any:
         return self.emulator.client(aws_access_key_id=account, config=ONCE)
@@ -128,17 +143,43 @@ class InProcess(RuleBasedStateMachine):
         self.models[account].settle()
 
     @rule(account=accounts, id=st.one_of(st.none(), image_sets), times=st.integers(1, 3))
-    def add_rule(self, account: str, id: str | None, times: int) -> None:
-        (added,) = self.views[account].faults.add(Fault.error("ThrottlingException", image_set_id=id, times=times))
-        self.models[account].rules[added.id] = [id, times]
+    def add_fault(self, account: str, id: str | None, times: int) -> None:
+        match: Any = {"image_set_id": id} if id else {}
+        (added,) = self.views[account].faults.add(Fault.error("ThrottlingException", times=times, **match))
+        self.models[account].faults[added.id] = [id, times]
 
-    @precondition(lambda self: any(model.rules for model in self.models.values()))
+    @precondition(lambda self: any(model.faults for model in self.models.values()))
     @rule(data=st.data())
-    def remove_rule(self, data: st.DataObject) -> None:
-        there = [(account, id) for account, model in self.models.items() for id in model.rules]
+    def remove_fault(self, data: st.DataObject) -> None:
+        there = [(account, id) for account, model in self.models.items() for id in model.faults]
         account, id = data.draw(st.sampled_from(there))
         self.views[account].faults.remove(id)
-        del self.models[account].rules[id]
+        del self.models[account].faults[id]
+
+    @rule(account=accounts, id=image_sets)
+    def update(self, account: str, id: str) -> None:
+        model = self.models[account]
+        latest = str(len(model.histories[id]))
+        expected = "ThrottlingException" if model.throttles(id) else model.update(id)
+        revert: dict[str, Any] = {"revertToVersionId": "1"}
+        code = None
+        try:
+            answer = self.clients[account].update_image_set_metadata(
+                datastoreId=DATASTORE,
+                imageSetId=id,
+                latestVersionId=latest,
+                updateImageSetMetadataUpdates=revert,
+            )
+            assert (answer["latestVersionId"], answer["imageSetState"]) == model.histories[id][-1][:2]
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+        assert code == expected
+
+    @rule(account=accounts, at=st.one_of(st.none(), st.sampled_from([1.0, START, 4e9])))
+    def set_the_date(self, account: str, at: float | None) -> None:
+        """Set the date to another one and back: only the seconds that pass matter."""
+        self.views[account].clock.freeze(at)
+        self.views[account].clock.freeze(self.models[account].now)
 
     @rule(account=accounts, forgets=st.booleans())
     def begin_again(self, account: str, forgets: bool) -> None:
@@ -168,7 +209,7 @@ class InProcess(RuleBasedStateMachine):
     @precondition(lambda self: self.tokens)
     @rule(data=st.data(), size=st.integers(1, 50))
     def go_on_with_a_list(self, data: st.DataObject, size: int) -> None:
-        """Whatever was appended, replaced or reset since: below the last one listed, none is missing."""
+        """Below the last version that was listed none is missing, although versions were added or replaced since."""
         account, id, token, last = data.draw(st.sampled_from(self.tokens))
         listed, _ = self.page(account, id, token, size)
         if listed:
@@ -184,7 +225,7 @@ class InProcess(RuleBasedStateMachine):
     def page(
         self, account: str, id: str, token: str, size: int | None, refusal: str | None = None
     ) -> tuple[list[Version], str]:
-        """List one page; of one that is refused, as the model or the caller says, nothing."""
+        """List one page, or nothing if it is refused, as the model or the caller expects."""
         expected = "ThrottlingException" if self.models[account].throttles(id) else refusal
         given: dict[str, Any] = {"maxResults": size} if size else {}
         given |= {"nextToken": token} if token else {}
@@ -216,10 +257,10 @@ class OverHttp(InProcess):
     def view(self, account: str) -> Any:
         if not hasattr(self, "server"):
             self.server = self.closing.enter_context(self.emulator.serve())
-        return Remote(self.server.url, account)
+        return RemoteAccount(self.server.url, account)
 
     def client(self, account: str) -> Any:
-        url = environment.endpoint(self.server.url)
+        url = make_endpoint(self.server.url)
         return boto3.client("medical-imaging", "us-east-1", None, None, None, url, account, "secret", config=ONCE)
 
 

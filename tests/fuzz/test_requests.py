@@ -1,26 +1,30 @@
-"""The whole path of a request, with what no SDK sends."""
+"""The whole path of a request, for requests that no SDK sends."""
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthimaging_emulator import Credentials, Emulator
-from healthimaging_emulator.messages import Link
-from healthimaging_emulator.server.gateway import Answer, call, environ
+from healthimaging_emulator import Credentials, Emulator, Fault
+from healthimaging_emulator.healthimaging.operations import OPERATIONS
+from healthimaging_emulator.messages import Exchange, Response
+from healthimaging_emulator.server.gateway import build_base_environ, build_environ, call_application
+from healthimaging_emulator.server.http1 import Body, Head
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, SAMPLE, path
 
-from .contract import UNSIGNED, check
+from .contract import ANSWERS, UNSIGNED, check
+from .strategies import Asked, requests
 
 LATIN = st.text(st.characters(max_codepoint=255), max_size=40)
-TOKEN = "v1.88.2." + "A" * 43
+TOKEN = "v1.88..2." + "A" * 43
 
 segments = st.one_of(
     st.sampled_from(
@@ -32,6 +36,11 @@ segments = st.one_of(
 paths = st.one_of(
     st.just(path(MANY)),
     st.builds(lambda datastore, image_set: path(image_set, datastore), segments, segments),
+    st.builds(
+        lambda operation, label: operation.path.replace("{datastoreId}", label).replace("{imageSetId}", SAMPLE),
+        st.sampled_from(OPERATIONS),
+        segments,
+    ),
     st.lists(segments, max_size=8).map(lambda parts: "/" + "/".join(parts)),
     st.builds("{}://{}{}".format, st.sampled_from(["http", "https", "x+y"]), segments, st.just(path())),
 )
@@ -41,7 +50,7 @@ values = st.one_of(
     st.text(max_size=60).map(quote),
     LATIN,
 )
-parameters = st.tuples(st.sampled_from(["maxResults", "nextToken", "datastoreId", "x", ""]), values)
+parameters = st.tuples(st.sampled_from(["maxResults", "nextToken", "datastoreId", "version", "x", ""]), values)
 queries = st.one_of(
     st.lists(parameters.map("=".join), max_size=4).map("&".join),
     st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="#"), max_size=60),
@@ -49,9 +58,9 @@ queries = st.one_of(
 methods = st.one_of(st.just("POST"), st.sampled_from(["GET", "HEAD", "OPTIONS", "PUT", "post", "TRACE", "X" * 300]))
 names = st.sampled_from(
     [
-        *("Accept", "Authorization", "Content-Type", "Host", "User-Agent", "x-amz-date", "x-amz-security-token"),
-        *("amz-sdk-invocation-id", "amz-sdk-request", "Origin", "Content-Length", "Access-Control-Request-Method"),
-        *("Transfer-Encoding", "x-emulator-account", "x-amz-content-sha256", "Cookie", "If-None-Match", "Range"),
+        *("accept", "authorization", "content-type", "host", "user-agent", "x-amz-date", "x-amz-security-token"),
+        *("amz-sdk-invocation-id", "amz-sdk-request", "origin", "content-length", "access-control-request-method"),
+        *("transfer-encoding", "x-emulator-account", "x-amz-content-sha256", "cookie", "if-none-match", "range"),
     ]
 )
 contents = st.one_of(
@@ -67,22 +76,28 @@ contents = st.one_of(
 headers = st.lists(st.tuples(names, contents), max_size=6)
 bodies = st.one_of(st.just(b""), st.binary(max_size=100))
 
+BASE = build_base_environ("127.0.0.1", 80)
+EXAMPLES = settings.default.max_examples if settings.default else 200
 
-def ask(emulator: Emulator, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> Answer:
-    link = Link()
-    return call(emulator.app, environ(method, target, headers, body, host="127.0.0.1", port=80, link=link))
+
+def ask(
+    emulator: Emulator, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
+) -> Response:
+    head = Head(method, target, "1.1", [*headers], keeps_alive=True)
+    return call_application(emulator.app, build_environ(BASE, head, Body(body, len(body)), Exchange()))
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _without_the_log() -> Any:
-    logging.getLogger("emulator").setLevel(logging.CRITICAL)
+def _without_the_log() -> Iterator[None]:
+    logging.getLogger("healthimaging_emulator").setLevel(logging.CRITICAL)
     yield
-    logging.getLogger("emulator").setLevel(logging.NOTSET)
+    logging.getLogger("healthimaging_emulator").setLevel(logging.NOTSET)
 
 
 PLAIN = Emulator.from_seed(DEMO)
 STRICT = Emulator.from_seed(DEMO, credentials=[Credentials(access_key_id="111111111111", secret_access_key="s")])
 BROWSER = Emulator.from_seed(DEMO, cors_origins=["http://localhost:3000"])
+WRITTEN = Emulator.from_seed(DEMO, transition_reads=2)
 
 
 @given(methods, paths, queries, headers, bodies)
@@ -91,30 +106,71 @@ def test_every_answer_is_one_of_the_contracts(
 ) -> None:
     answer = ask(PLAIN, method, f"{path}?{query}", headers, body)
     if not path.startswith("/_emulator/"):
-        check(answer.status, dict(answer.headers), answer.body, is_head=method == "HEAD")
+        check(answer.status, answer.headers, answer.body, is_head=method == "HEAD")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+@settings(max_examples=EXAMPLES // 4)
+@given(data=st.data())
+def test_every_operation_answers_by_the_contract(operation: Any, data: st.DataObject) -> None:
+    WRITTEN.reset()
+    asked = data.draw(requests(operation))
+    for _ in range(data.draw(st.integers(1, 3))):
+        answer = ask(WRITTEN, asked.method, asked.target, [("content-type", "application/json")], asked.body)
+        check(answer.status, answer.headers, answer.body)
+    assert {call.operation for call in WRITTEN.calls} <= {None, operation.name}
+
+
+@given(st.lists(requests(), min_size=2, max_size=5))
+def test_operations_one_after_another_answer_by_the_contract(asked: list[Asked]) -> None:
+    WRITTEN.reset()
+    for each in asked:
+        answer = ask(WRITTEN, each.method, each.target, [], each.body)
+        check(answer.status, answer.headers, answer.body)
+
+
+@given(
+    st.from_regex(r"[!-~]{1,256}", fullmatch=True), st.text(max_size=8192), st.integers(400, 599), st.integers(0, 86400)
+)
+def test_an_error_of_ones_own_has_the_form_of_the_contract(
+    code: str, message: str, status: int, retry_after: int
+) -> None:
+    emulator = Emulator.from_seed({})
+    emulator.faults.add(Fault.error(code, message, status=status, retry_after=retry_after))
+    answer = ask(emulator, "POST", path(MANY))
+    check(answer.status, answer.headers, answer.body, answers={(status, code)})
+    assert json.loads(answer.body) == {"message": message}
 
 
 @given(methods, paths, queries, headers, bodies)
-def test_nothing_that_is_not_signed_gets_an_answer(
+def test_a_request_that_is_not_signed_gets_no_answer(
     method: str, path: str, query: str, headers: list[tuple[str, str]], body: bytes
 ) -> None:
     answer = ask(STRICT, method, f"{path}?{query}", headers, body)
-    check(answer.status, dict(answer.headers), answer.body, is_head=method == "HEAD", answers=UNSIGNED)
+    check(answer.status, answer.headers, answer.body, is_head=method == "HEAD", answers=UNSIGNED)
+
+
+@given(requests())
+def test_no_operation_answers_a_request_that_is_not_signed(asked: Asked) -> None:
+    answer = ask(STRICT, asked.method, asked.target, [], asked.body)
+    check(answer.status, answer.headers, answer.body, answers=UNSIGNED)
 
 
 @given(methods, paths, queries, headers, bodies)
-def test_the_same_for_browsers(method: str, path: str, query: str, headers: list[tuple[str, str]], body: bytes) -> None:
+def test_browsers_get_the_same_answers_and_preflights(
+    method: str, path: str, query: str, headers: list[tuple[str, str]], body: bytes
+) -> None:
     answer = ask(BROWSER, method, f"{path}?{query}", headers, body)
     if method == "OPTIONS" and answer.status == 204:
-        assert "Access-Control-Request-Method" in dict(headers)
+        assert "access-control-request-method" in dict(headers)
     else:
-        check(answer.status, dict(answer.headers), answer.body, is_head=method == "HEAD")
+        check(answer.status, answer.headers, answer.body, is_head=method == "HEAD")
 
 
 @given(values, values)
-def test_any_parameters(max_results: str, token: str) -> None:
-    answer = ask(PLAIN, "POST", f"{path(MANY)}?maxResults={max_results}&nextToken={token}", [], b"")
-    check(answer.status, dict(answer.headers), answer.body)
+def test_any_parameters_are_answered_by_the_contract(max_results: str, token: str) -> None:
+    answer = ask(PLAIN, "POST", f"{path(MANY)}?maxResults={max_results}&nextToken={token}")
+    check(answer.status, answer.headers, answer.body)
 
 
 hosts = st.one_of(LATIN, st.text(st.sampled_from("[]:.@%1a-"), max_size=12), st.just("localhost"))
@@ -124,8 +180,8 @@ hosts = st.one_of(LATIN, st.text(st.sampled_from("[]:.@%1a-"), max_size=12), st.
 def test_the_control_api_lets_in_or_refuses(
     host: str, origin: str | None, content_type: str | None, body: bytes, emulator: Emulator
 ) -> None:
-    headers = [("Host", host), *([("Origin", origin)] if origin else [])]
-    headers += [("Content-Type", content_type)] if content_type else []
+    headers = [("host", host), *([("origin", origin)] if origin else [])]
+    headers += [("content-type", content_type)] if content_type else []
     answer = ask(emulator, "POST", "/_emulator/reset", headers, body)
     assert answer.status in (204, 400, 403)
     assert answer.status == 204 or json.loads(answer.body)["error"]["message"]
@@ -136,21 +192,43 @@ def test_pages_of_any_sizes_make_the_whole_history(first: int, sizes: list[int])
     numbers, token = [], ""
     for size in [first, *sizes, *[50] * 3]:
         target = f"{path(MANY)}?maxResults={size}" + (f"&nextToken={quote(token)}" if token else "")
-        answer = ask(PLAIN, "POST", target, [], b"")
-        check(answer.status, dict(answer.headers), answer.body)
+        answer = ask(PLAIN, "POST", target)
+        check(answer.status, answer.headers, answer.body)
         page = json.loads(answer.body)
         numbers += [int(entry["versionId"]) for entry in page["imageSetPropertiesList"]]
-        token = page.get("nextToken", "")
+        token = page["nextToken"]
         if not token:
             break
     assert numbers == list(range(137, 0, -1))
 
 
-@given(st.integers(0, 60), st.text(min_size=1, max_size=1), st.booleans())
-def test_a_changed_token_opens_nothing(place: int, letter: str, inserts: bool) -> None:
-    first = json.loads(ask(PLAIN, "POST", f"{path(MANY)}?maxResults=7", [], b"").body)
+@given(st.integers(0, 70), st.text(min_size=1, max_size=1), st.booleans())
+def test_a_changed_token_is_refused(place: int, letter: str, inserts: bool) -> None:
+    first = json.loads(ask(PLAIN, "POST", f"{path(MANY)}?maxResults=7").body)
     token = first["nextToken"]
     changed = token[:place] + letter + token[place + (not inserts) :]
-    answer = ask(PLAIN, "POST", f"{path(MANY)}?nextToken={quote(changed)}", [], b"")
-    check(answer.status, dict(answer.headers), answer.body)
+    answer = ask(PLAIN, "POST", f"{path(MANY)}?nextToken={quote(changed)}")
+    check(answer.status, answer.headers, answer.body)
     assert answer.status == (200 if changed == token else 400)
+
+
+def test_the_contract_knows_every_answer_that_is_drawn() -> None:
+    """Each answer that the contract allows is reached, so that none of it stands there unused."""
+    json_type = [("content-type", "application/json")]
+    updating = path(SAMPLE).replace("listImageSetVersions", "updateImageSetMetadata") + "?latestVersion=4"
+    revert = b'{"revertToVersionId": "1"}'
+    WRITTEN.reset()
+    asked = [
+        ask(WRITTEN, "POST", updating, json_type, revert),
+        ask(WRITTEN, "POST", updating, json_type, revert),
+        ask(WRITTEN, "POST", updating, json_type, b"{"),
+        ask(WRITTEN, "POST", updating, json_type, b"{}"),
+        ask(WRITTEN, "POST", updating, [("content-type", "text/xml")], revert),
+        ask(WRITTEN, "POST", updating, json_type, b" " * (1024 * 1024 + 1)),
+        ask(WRITTEN, "POST", path("0" * 32)),
+        ask(WRITTEN, "POST", "/"),
+        ask(WRITTEN, "POST", path(), [("accept", "text/html")]),
+    ]
+    assert {(each.status, each.headers.get("x-amzn-ErrorType")) for each in asked} == ANSWERS
+    for each in asked:
+        check(each.status, each.headers, each.body)

@@ -1,8 +1,7 @@
-"""Connection effects on the real socket, and what boto3 makes of them there."""
+"""Connection effects on the real socket, and how boto3 takes them there."""
 
 from __future__ import annotations
 
-import socket
 import threading
 from typing import Any
 
@@ -11,14 +10,93 @@ from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from healthimaging_emulator import Emulator, Fault
-from healthimaging_emulator.messages import Link
-from healthimaging_emulator.server.listener import Server
+from healthimaging_emulator.messages import ConnectionBreak
+from healthimaging_emulator.server.connection import ServedExchange
+from healthimaging_emulator.server.listener import Server, Timeouts
 from tests.demo import DATASTORE, MANY, path
 from tests.raw import HANG_SECONDS, Client, exchange, request
 
+from .apps import Broken
 from .test_server import boto3_client
 
 IDS = {"datastoreId": DATASTORE, "imageSetId": MANY}
+
+
+# The server alone: an application that says what is to happen.
+
+
+def receive_all(client: Client) -> bytes:
+    return b"".join(iter(lambda: client.socket.recv(65536), b""))
+
+
+def test_reset_sends_rst() -> None:
+    with Server(Broken("reset")) as server, Client(server) as client:
+        client.send(request("GET", "/"))
+        with pytest.raises(ConnectionResetError):
+            client.socket.recv(1)
+
+
+@pytest.mark.parametrize("effect", ["close", "stall", "timeout"])
+def test_an_effect_without_an_answer_sends_nothing(effect: ConnectionBreak) -> None:
+    with Server(Broken(effect)) as server, Client(server) as client:
+        client.send(request("GET", "/"))
+        assert receive_all(client) == b""
+
+
+def test_cut_promises_the_whole_and_sends_half() -> None:
+    with Server(Broken("cut")) as server, Client(server) as client:
+        client.send(request("GET", "/"))
+        head, _, body = receive_all(client).partition(b"\r\n\r\n")
+    assert b"\r\nContent-Length: 10\r\n" in head + b"\r\n"
+    assert b"\r\nx-emulator-fault: scissors\r\n" in head
+    assert body == b"01234"
+
+
+def test_only_the_connection_of_the_request_ends() -> None:
+    with Server(Broken("close", path="/broken")) as server, Client(server) as kept, Client(server) as client:
+        client.send(request("GET", "/broken"))
+        assert client.is_closed()
+        for _ in range(2):
+            kept.send(request("GET", "/"))
+            assert kept.receive().body == b"0123456789"
+
+
+@pytest.mark.parametrize("effect", ["stall", None])
+class TestAWait:
+    """A stall, which ends without an answer, and a delay, which ends with one."""
+
+    def expected(self, effect: ConnectionBreak | None) -> bytes:
+        return b"" if effect else b"HTTP"
+
+    def test_holds_up_nobody_else(self, effect: ConnectionBreak | None) -> None:
+        app = Broken(effect, waits=True, path="/slow")
+        with Server(app) as server, Client(server) as client:
+            client.send(request("GET", "/slow"))
+            assert app.entered.wait(HANG_SECONDS)
+            assert exchange(server, request("GET", "/")).status == 200
+
+    def test_ends_when_it_is_ended(self, effect: ConnectionBreak | None) -> None:
+        app = Broken(effect, waits=True)
+        with Server(app) as server, Client(server) as client:
+            client.send(request("GET", "/"))
+            assert app.entered.wait(HANG_SECONDS)
+            app.end.set()
+            assert client.socket.recv(4) == self.expected(effect)
+
+    def test_ends_when_the_server_stops(self, effect: ConnectionBreak | None) -> None:
+        app = Broken(effect, waits=True)
+        server = Server(app, timeouts=Timeouts(stop=HANG_SECONDS))
+        with Client(server) as client:
+            client.send(request("GET", "/"))
+            assert app.entered.wait(HANG_SECONDS)
+            stopper = threading.Thread(target=server.stop)
+            stopper.start()
+            assert client.socket.recv(4) == self.expected(effect)
+            stopper.join(HANG_SECONDS)
+            assert not stopper.is_alive()
+
+
+# With the emulator behind it.
 
 
 @pytest.fixture
@@ -29,50 +107,16 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return noted
 
 
-def listed(server: Server, **config: Any) -> list[int]:
+def list_versions(server: Server, **config: Any) -> list[int]:
     client = boto3_client(server, config=Config(retries={"mode": "standard"}, **config))
     pages = client.get_paginator("list_image_set_versions").paginate(**IDS)
     return [int(entry["versionId"]) for page in pages for entry in page.get("imageSetPropertiesList", [])]
 
 
-def test_reset_sends_rst(emulator: Emulator, server: Server) -> None:
-    emulator.faults.add(Fault.connection("reset"))
-    with Client(server) as client:
-        client.send(request("POST", path()))
-        with pytest.raises(ConnectionResetError):
-            client.socket.recv(1)
-
-
-def test_close_sends_nothing(emulator: Emulator, server: Server) -> None:
-    emulator.faults.add(Fault.connection("close"))
-    with Client(server) as client:
-        client.send(request("POST", path()))
-        assert client.socket.recv(1) == b""
-
-
-def test_cut_promises_the_whole_and_sends_half(emulator: Emulator, server: Server) -> None:
-    whole = exchange(server, request("POST", path())).body
-    emulator.faults.add(Fault.connection("cut", id="scissors"))
-    with Client(server) as client:
-        client.send(request("POST", path()))
-        received = b"".join(iter(lambda: client.socket.recv(65536), b""))
-    head, _, body = received.partition(b"\r\n\r\n")
-    assert f"Content-Length: {len(whole)}".encode() in head
-    assert b"x-emulator-fault: scissors" in head
-    assert body == whole[: len(whole) // 2]
-
-
-def test_stall_sends_nothing_and_closes(emulator: Emulator, server: Server) -> None:
-    emulator.faults.add(Fault.connection("stall", seconds=0.05))
-    with Client(server) as client:
-        client.send(request("POST", path()))
-        assert client.socket.recv(1) == b""
-
-
 @pytest.mark.parametrize("effect", ["reset", "close"])
 def test_boto3_tries_again_and_gives_up(emulator: Emulator, server: Server, pauses: list[float], effect: Any) -> None:
     emulator.faults.add(Fault.connection(effect, page=2, times=2))
-    assert listed(server) == list(range(137, 0, -1))
+    assert list_versions(server) == list(range(137, 0, -1))
     assert [(attempt.status, attempt.faults) for attempt in emulator.calls[1].attempts] == [
         (None, ["fault-1"]),
         (None, ["fault-1"]),
@@ -80,7 +124,7 @@ def test_boto3_tries_again_and_gives_up(emulator: Emulator, server: Server, paus
     ]
     emulator.faults.add(Fault.connection(effect, page=2))
     with pytest.raises(ConnectionClosedError):
-        listed(server)
+        list_versions(server)
     assert emulator.calls[-1].outcome == "NoAnswer"
     assert pauses
 
@@ -89,40 +133,51 @@ def test_boto3_waits_for_a_stall_as_long_as_it_was_told(
     emulator: Emulator, server: Server, pauses: list[float]
 ) -> None:
     emulator.faults.add(Fault.connection("stall", page=2, times=1))
-    assert listed(server, read_timeout=0.2) == list(range(137, 0, -1))
+    assert list_versions(server, read_timeout=0.2) == list(range(137, 0, -1))
     emulator.faults.add(Fault.connection("stall", page=2))
     with pytest.raises(ReadTimeoutError):
-        listed(server, read_timeout=0.2)
+        list_versions(server, read_timeout=0.2)
     assert pauses
 
 
-@pytest.mark.parametrize("rule", [Fault.connection("cut", page=2), Fault.body("truncate", page=2)])
-def test_a_cut_page_is_lost_in_silence(emulator: Emulator, server: Server, rule: Any) -> None:
+@pytest.mark.parametrize("fault", [Fault.connection("cut", page=2), Fault.corrupt("truncate", page=2)])
+def test_a_cut_page_is_lost_in_silence(emulator: Emulator, server: Server, fault: Any) -> None:
     """No error, no retry: the paginator ends with page 1. Newest boto3; wire and versions are in the README."""
-    emulator.faults.add(rule)
-    assert listed(server) == list(range(137, 87, -1))
+    emulator.faults.add(fault)
+    assert list_versions(server) == list(range(137, 87, -1))
     assert [len(call.attempts) for call in emulator.calls] == [1, 1]
 
 
-@pytest.mark.parametrize("rule", [Fault.connection("stall", seconds=3600, id="slow"), Fault.delay(3600, id="slow")])
-class TestAStallOrDelay:
+def test_the_answer_is_cut_and_names_its_fault(emulator: Emulator, server: Server) -> None:
+    whole = exchange(server, request("POST", path())).body
+    emulator.faults.add(Fault.connection("cut", id="scissors"))
+    with Client(server) as client:
+        client.send(request("POST", path()))
+        head, _, body = receive_all(client).partition(b"\r\n\r\n")
+    assert f"Content-Length: {len(whole)}".encode() in head
+    assert b"x-emulator-fault: scissors" in head
+    assert body == whole[: len(whole) // 2]
+
+
+@pytest.mark.parametrize("fault", [Fault.connection("stall", seconds=3600, id="slow"), Fault.latency(3600, id="slow")])
+class TestAStallOrLatency:
     @pytest.fixture(autouse=True)
     def _holding(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Say when a request begins to be held up."""
-        self.is_held, wait = threading.Event(), Link.wait
+        self.is_held, wait = threading.Event(), ServedExchange.wait
 
-        def tell(link: Link, end: threading.Event, seconds: float) -> None:
+        def tell(exchange: ServedExchange, pause: Any) -> None:
             self.is_held.set()
-            wait(link, end, seconds)
+            wait(exchange, pause)
 
-        monkeypatch.setattr(Link, "wait", tell)
+        monkeypatch.setattr(ServedExchange, "wait", tell)
 
     def be_held_up(self, client: Client) -> None:
         client.send(request("POST", path()))
         assert self.is_held.wait(HANG_SECONDS)
 
-    def test_holds_up_nobody_else(self, emulator: Emulator, server: Server, rule: Any) -> None:
-        emulator.faults.add(rule)
+    def test_holds_up_nobody_else(self, emulator: Emulator, server: Server, fault: Any) -> None:
+        emulator.faults.add(fault)
         with Client(server) as client:
             self.be_held_up(client)
             emulator.faults.add(Fault.error("ConflictException"))
@@ -130,30 +185,30 @@ class TestAStallOrDelay:
             assert exchange(server, other).status == 200
             emulator.faults.clear()
 
-    def test_ends_when_its_rule_is_removed(self, emulator: Emulator, server: Server, rule: Any) -> None:
-        emulator.faults.add(rule)
+    def test_ends_when_its_fault_is_removed(self, emulator: Emulator, server: Server, fault: Any) -> None:
+        emulator.faults.add(fault)
         with Client(server) as client:
             self.be_held_up(client)
             emulator.faults.remove("slow")
-            assert client.socket.recv(4) == (b"" if rule.connection else b"HTTP")
+            assert client.socket.recv(4) == (b"" if fault.connection_effect else b"HTTP")
 
-    def test_ends_when_the_server_stops(self, emulator: Emulator, rule: Any) -> None:
-        emulator.faults.add(rule)
+    def test_ends_when_the_server_stops(self, emulator: Emulator, fault: Any) -> None:
+        emulator.faults.add(fault)
         server = emulator.serve()
         with Client(server) as client:
             self.be_held_up(client)
             stopper = threading.Thread(target=server.stop)
             stopper.start()
-            assert client.socket.recv(4) == (b"" if rule.connection else b"HTTP")
+            assert client.socket.recv(4) == (b"" if fault.connection_effect else b"HTTP")
             stopper.join(HANG_SECONDS)
             assert not stopper.is_alive()
 
-    def test_is_virtual_under_a_frozen_clock(self, emulator: Emulator, server: Server, rule: Any) -> None:
+    def test_is_virtual_under_a_frozen_clock(self, emulator: Emulator, server: Server, fault: Any) -> None:
         emulator.clock.freeze()
-        emulator.faults.add(rule)
+        emulator.faults.add(fault)
         with Client(server) as client:
             client.send(request("POST", path()))
-            assert client.socket.recv(4) == (b"" if rule.connection else b"HTTP")
+            assert client.socket.recv(4) == (b"" if fault.connection_effect else b"HTTP")
 
 
 def test_counting_is_exact_under_32_connections(emulator: Emulator, server: Server) -> None:
@@ -176,14 +231,14 @@ def test_counting_is_exact_under_32_connections(emulator: Emulator, server: Serv
     assert len(emulator.calls) == 320
 
 
-def test_the_log_names_the_rule(emulator: Emulator, server: Server, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "emulator.access")
+def test_the_log_names_the_fault(emulator: Emulator, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "healthimaging_emulator.access")
     emulator.faults.add(Fault.connection("close", id="a", times=1), Fault.error("ThrottlingException", id="b"))
-    for _ in range(2):
-        with Client(server) as client:
-            client.send(request("POST", path()))
-            while client.socket.recv(65536) and len(caplog.messages) < 2:
-                client.socket.shutdown(socket.SHUT_WR)
+    with emulator.serve() as server:
+        for _ in range(2):
+            with Client(server) as client:
+                client.send(request("POST", path(), "Connection: close"))
+                receive_all(client)
     words = [message.split() for message in caplog.messages]
     assert [[word[2], word[3], word[-1]] for word in words] == [
         ["-", "close", "a"],

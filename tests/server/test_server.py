@@ -1,29 +1,45 @@
-"""The socket: kept connections, silent clients, stopping. Bytes on the wire are in ``test_wire``."""
+"""The socket: kept connections, silent clients, limits, stopping, the log."""
 
 from __future__ import annotations
 
 import logging
+import re
+import resource
 import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import boto3
 import pytest
 
-from healthimaging_emulator import Emulator, Remote
-from healthimaging_emulator.server import listener as server_module
-from healthimaging_emulator.server.listener import Server
+from healthimaging_emulator import Emulator
+from healthimaging_emulator.messages import Wait
+from healthimaging_emulator.server.connection import Connection, ServedExchange, Service
+from healthimaging_emulator.server.listener import Server, Timeouts
+from healthimaging_emulator.settings import Settings
 from healthimaging_emulator.transports import environment
 from tests.demo import DATASTORE, MANY, path
-from tests.raw import HANG_SECONDS, JSON, Client, exchange, request, until
+from tests.raw import HANG_SECONDS, Client, exchange, request, until
+
+from .apps import Broken, Gate, Large, echo
+
+SHORT = Timeouts(request=0.05)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server(echo) as server:
+        yield server
 
 
 def boto3_client(server: Server, **options: Any) -> Any:
     return boto3.client(
         "medical-imaging",
-        endpoint_url=environment.endpoint(server.url),
+        endpoint_url=environment.make_endpoint(server.url),
         region_name="us-east-1",
         aws_access_key_id="emulator",
         aws_secret_access_key="emulator",
@@ -31,144 +47,9 @@ def boto3_client(server: Server, **options: Any) -> Any:
     )
 
 
-class Gate:
-    """An application whose answer waits until the test lets it go."""
-
-    def __init__(self) -> None:
-        self.entered, self.open = threading.Event(), threading.Event()
-
-    def __call__(self, _: dict[str, Any], start_response: Any) -> list[bytes]:
-        self.entered.set()
-        self.open.wait(HANG_SECONDS)
-        start_response("200 OK", [("Content-Length", "5")])
-        return [b"hello"]
-
-
-def test_many_calls_of_one_boto3_client_use_one_connection(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = []
-    accept = server._open
-
-    def count(client: socket.socket) -> None:
-        opened.append(client)
-        accept(client)
-
-    monkeypatch.setattr(server, "_open", count)
-    client = boto3_client(server)
-    for _ in range(20):
-        assert (
-            len(list(client.get_paginator("list_image_set_versions").paginate(datastoreId=DATASTORE, imageSetId=MANY)))
-            == 3
-        )
-    assert len(opened) == 1
-
-
-def test_requests_sent_at_once_are_answered_in_order(server: Server) -> None:
-    with Client(server) as client:
-        client.send(b"".join(request("POST", path() + f"?maxResults={size}") for size in (1, 2, 3, 4)))
-        sizes = [len(client.receive().json["imageSetPropertiesList"]) for _ in range(4)]
-    assert sizes == [1, 2, 3, 4]
-
-
-def test_a_refused_request_leaves_the_connection_open(server: Server) -> None:
-    with Client(server) as client:
-        for target, status in ((path(), 200), (path("x"), 400), ("/", 404), (path(), 200)):
-            client.send(request("POST", target))
-            assert client.receive().status == status
-
-
-def test_a_body_is_read_to_its_end(server: Server) -> None:
-    with Client(server) as client:
-        chunked = request("POST", path(), "Transfer-Encoding: chunked").replace(b"Content-Length: 0\r\n", b"")
-        for sent in (request("POST", path(), body=b"GET / HTTP/1.1\r\n\r\n"), chunked + b"3\r\nabc\r\n0\r\n\r\n") * 2:
-            client.send(sent)
-            assert client.receive().status == 200
-
-
-def test_expect_is_answered_once(server: Server) -> None:
-    with Client(server) as client:
-        client.send(request("POST", path(), "Expect: 100-continue").replace(b"Length: 0", b"Length: 2"))
-        assert client.receive().status == 100
-        client.send(b"{}")
-        assert client.receive().status == 200
-        client.send(request("GET", "/"))
-        assert client.receive().status == 404
-
-
-def test_an_expectation_is_not_met_for_a_body_over_the_limit(server: Server) -> None:
-    with Client(server) as client:
-        client.send(request("POST", path(), "Expect: 100-continue").replace(b"Length: 0", b"Length: 99999999"))
-        assert client.receive().status == 413
-
-
-@pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
-def test_a_connection_closes_when_the_client_asks(server: Server, version: str) -> None:
-    sent = request("POST", path(), "Connection: close").replace(b"HTTP/1.1", version.encode())
-    assert exchange(server, sent).is_closed
-
-
-def test_a_client_that_has_nothing_more_to_send_gets_its_answer(server: Server) -> None:
-    with Client(server) as client:
-        client.send(request("POST", path()))
-        client.socket.shutdown(socket.SHUT_WR)
-        assert client.receive().status == 200
-        assert client.is_closed()
-
-
-def test_head_has_no_body_and_keeps_the_connection(server: Server) -> None:
-    with Client(server) as client:
-        for target, status in (("/_emulator/health", 200), (path(), 404)) * 2:
-            client.send(request("HEAD", target))
-            assert client.receive(is_head=True).status == status
-
-
-@pytest.mark.parametrize("target", ["/_emulator/health", "http://a..b/_emulator/health"])
-@pytest.mark.parametrize("host", ["x", "a..b", "", "["])
-def test_health(server: Server, target: str, host: str) -> None:
-    reply = exchange(server, request("GET", target).replace(b"runtime-127.0.0.1:4580", host.encode()))
-    assert (reply.status, reply.json) == (200, {"status": "ready"})
-
-
-@pytest.mark.parametrize(
-    "target", ["/_emulator/seed", "http://x/_emulator/seed", "/%5Femulator/seed", "//_emulator/seed"]
-)
-def test_a_seed_may_be_larger_than_a_request_of_the_service(server: Server, target: str) -> None:
-    body = b'{"datastores": []' + b" " * 2_000_000 + b"}"
-    assert exchange(server, request("PUT", target, JSON, body=body)).status == 204
-
-
-def test_a_seed_over_the_limit_is_refused_before_it_is_sent(server: Server) -> None:
-    with Client(server) as client:
-        client.send(request("PUT", "/_emulator/seed", JSON).replace(b"Length: 0", b"Length: 99999999"))
-        reply = client.receive()
-        assert (reply.status, reply.json["error"]["message"]) == (400, "a body has at most 67108864 bytes")
-        assert reply.is_closed
-
-
-def test_silent_and_half_sent_connections_hold_up_nobody(server: Server) -> None:
-    clients = [Client(server) for _ in range(200)]
-    whole = request("POST", path(), body=b"{}")
-    for index, client in enumerate(clients):
-        client.send(whole[: index * len(whole) // len(clients)])
-    assert len(boto3_client(server).list_image_set_versions(datastoreId=DATASTORE, imageSetId=MANY)) == 3
-    for client in clients:
-        client.__exit__()
-
-
-def test_a_request_that_takes_too_long_is_dropped(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "REQUEST_SECONDS", 0.05)
-    with Client(server) as client, Client(server) as silent:
-        client.send(b"POST / HTTP/1.1\r\nX: ")
-        assert client.is_closed()
-        silent.send(request("GET", "/"))
-        assert silent.receive().status == 404
-
-
-def test_a_request_that_trickles_in_has_no_more_time(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "REQUEST_SECONDS", 0.05)
-    with Client(server) as client:
-        client.send(request("POST", path()).replace(b"Length: 0", b"Length: 1000000"))
-        until(lambda: not sent(client, b"a"))
-        assert client.is_closed()  # without an answer
+def promise(size: int, target: str = "/a", *headers: str) -> bytes:
+    """Return the head of a request with a body."""
+    return request("POST", target, *headers).replace(b"Length: 0", f"Length: {size}".encode())
 
 
 def sent(client: Client, data: bytes) -> bool:
@@ -179,54 +60,339 @@ def sent(client: Client, data: bytes) -> bool:
     return True
 
 
-def test_an_answer_that_is_not_read_is_dropped(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "SEND_SECONDS", 0.05)
-    long = {"imageSetId": MANY, "generate": {"versions": 100_000}}
-    Remote(server.url).ask("PUT", "seed", {"datastores": [{"datastoreId": DATASTORE, "imageSets": [long]}]})
-    with Client(server) as client:
-        client.send(request("GET", "/_emulator/seed"))
-        assert client.socket.recv(1)
-        until(lambda: not server._connections)
+# Requests on one connection.
 
 
-@pytest.mark.parametrize("sent", [b"", b"a"])
-def test_a_body_that_takes_too_long_is_dropped(server: Server, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
-    monkeypatch.setattr(server_module, "REQUEST_SECONDS", 0.05)
+def test_many_calls_of_one_boto3_client_use_one_connection() -> None:
+    threads = []  # a connection has one of its own
+
+    def app(_: object, start_response: Any) -> list[bytes]:
+        threads.append(threading.current_thread())
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [b'{"imageSetPropertiesList": []}']
+
+    with Server(app) as server:
+        client = boto3_client(server)
+        for _ in range(20):
+            client.list_image_set_versions(datastoreId=DATASTORE, imageSetId=MANY)
+    assert (len(threads), len(set(threads))) == (20, 1)
+
+
+def test_requests_sent_at_once_are_answered_in_order(server: Server) -> None:
     with Client(server) as client:
-        client.send(request("POST", path()).replace(b"Length: 0", b"Length: 5") + sent)
+        client.send(b"".join(request("POST", f"/{n}", body=b"x" * n) for n in range(5)))
+        assert [client.receive().body for _ in range(5)] == [f"POST /{n} {n} ".encode() + b"x" * n for n in range(5)]
+
+
+def test_a_body_is_read_to_its_end(server: Server) -> None:
+    chunked = request("POST", "/a", "Transfer-Encoding: chunked").replace(b"Content-Length: 0\r\n", b"")
+    with Client(server) as client:
+        for _ in range(2):
+            client.send(request("POST", "/a", body=b"GET / HTTP/1.1\r\n\r\n"))
+            assert client.receive().body == b"POST /a 18 GET / HTTP/1.1\r\n\r\n"
+            client.send(chunked + b"3\r\nabc\r\n0\r\n\r\n")
+            assert client.receive().body == b"POST /a 3 abc"
+
+
+def test_expect_is_answered_once(server: Server) -> None:
+    with Client(server) as client:
+        client.send(promise(2, "/a", "Expect: 100-continue"))
+        assert client.receive().status == 100
+        client.send(b"{")
+        client.send(b"}")
+        assert client.receive().body == b"POST /a 2 {}"
+        client.send(request("GET", "/"))
+        assert client.receive().status == 200
+
+
+def test_an_expectation_is_not_met_for_a_body_over_the_limit(server: Server) -> None:
+    with Client(server) as client:
+        client.send(promise(99999999, "/a", "Expect: 100-continue"))
+        reply = client.receive()
+        assert (reply.status, reply.body, reply.is_closed) == (413, b"POST /a 99999999 ", True)
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
+def test_a_connection_closes_when_the_client_asks(server: Server, version: str) -> None:
+    assert exchange(server, request("POST", "/a", "Connection: close").replace(b"HTTP/1.1", version.encode())).is_closed
+
+
+def test_http_1_0_is_answered_and_closed(server: Server) -> None:
+    assert exchange(server, b"GET / HTTP/1.0\r\n\r\n").is_closed
+
+
+def test_a_client_that_has_nothing_more_to_send_gets_its_answer(server: Server) -> None:
+    with Client(server) as client:
+        client.send(request("POST", "/a"))
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.receive().status == 200
         assert client.is_closed()
 
 
-def test_time_between_two_requests_is_not_counted(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "REQUEST_SECONDS", 0.05)
-    with Client(server) as kept, Client(server) as slow:
-        kept.send(request("GET", "/"))
-        assert kept.receive().status == 404
+def test_head_has_no_body_and_keeps_the_connection(server: Server) -> None:
+    with Client(server) as client:
+        for _ in range(2):
+            client.send(request("HEAD", "/a"))
+            reply = client.receive(is_head=True)
+            assert (reply.status, reply.headers["content-length"]) == (200, str(len("HEAD /a 0 ")))
+
+
+def test_an_absolute_target_and_any_host_are_served(server: Server) -> None:
+    for host in ("x", "a..b", "", "["):
+        data = request("GET", "http://a..b/c").replace(b"runtime-127.0.0.1:4580", host.encode())
+        assert exchange(server, data).body == b"GET http://a..b/c 0 "
+
+
+def test_a_large_answer_arrives_whole() -> None:
+    with Server(Large(20_000_000)) as server, Client(server) as client:
+        client.send(request("GET", "/") * 2)
+        assert [len(client.receive().body) for _ in range(2)] == [20_000_000] * 2
+
+
+def test_an_application_that_gives_no_length_is_given_one() -> None:
+    def app(_: object, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"a", b"bc"]
+
+    with Server(app) as server, Client(server) as client:
+        for _ in range(2):
+            client.send(request("GET", "/"))
+            assert client.receive().body == b"abc"
+
+
+def test_an_application_that_raises_ends_its_connection_only(caplog: pytest.LogCaptureFixture) -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        if environ["RAW_URI"] == "/broken":
+            raise RuntimeError("it broke")
+        return echo(environ, start_response)
+
+    with Server(app) as server:
+        with Client(server) as client:
+            client.send(request("GET", "/broken"))
+            assert client.is_closed()
+        assert exchange(server, request("GET", "/")).status == 200
+    assert "it broke" in caplog.text
+
+
+# Limits.
+
+
+@pytest.mark.parametrize("target", ["/_emulator/seed", "http://x/_emulator/seed", "/%5Femulator/seed", "//_emulator/x"])
+def test_the_control_api_has_a_limit_of_its_own(target: str) -> None:
+    with Server(echo, settings=Settings(max_body=10, max_control_body=30)) as server:
+        for size, status in ((30, 200), (31, 413)):
+            assert exchange(server, request("PUT", target, body=b"x" * size)).status == status
+        for size, status in ((10, 200), (11, 413)):
+            assert exchange(server, request("PUT", "/a", body=b"x" * size)).status == status
+
+
+def test_the_limit_of_a_head() -> None:
+    with Server(echo, settings=Settings(max_head=1000)) as server:
+        data = request("POST", "/a", "X: ")
+        data = data.replace(b"X: ", b"X: " + b"a" * (1000 - len(data)))
+        assert exchange(server, data).status == 200
+        assert exchange(server, data.replace(b"X: ", b"X: a")).status == 431
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "message"),
+    [
+        (b"nonsense\r\n\r\n", 400, "Bad request: illegal request line."),
+        (b"A" * 200_000, 414, "Bad request: request line and headers are too long."),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 50_000, 431, "Bad request: request line and headers are too long."),
+        (b"GET / HTTP/3.0\r\n\r\n", 505, "Bad request: this server speaks HTTP/1.1."),
+        (b"\x16\x03\x01\x02\x00" + b"x" * 300, 400, "Bad request: this is TLS; the port speaks plain HTTP."),
+    ],
+    ids=["400", "414", "431", "505", "TLS"],
+)
+def test_a_refusal_reaches_who_still_sends(server: Server, data: bytes, status: int, message: str) -> None:
+    reply = exchange(server, data)
+    assert (reply.status, reply.json, reply.is_closed) == (status, {"message": message}, True)
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.headers["x-amzn-errortype"] == "BadRequestException"
+    assert re.fullmatch("[0-9a-f-]{36}", reply.headers["x-amzn-requestid"])
+
+
+@pytest.mark.parametrize("data", [b"nonsense\r\n\r\n", promise(10**9)], ids=["unreadable", "too large"])
+def test_a_refused_client_is_not_reset_while_it_sends(data: bytes) -> None:
+    with Server(echo, timeouts=Timeouts(linger=HANG_SECONDS)) as server, Client(server) as client:
+        client.send(data)
+        assert client.receive().status in (400, 413)
+        for _ in range(10):
+            client.send(b"x" * 10_000)
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.socket.recv(1) == b""
+
+
+def test_a_refusal_behind_a_request_is_answered_in_turn(server: Server) -> None:
+    with Client(server) as client:
+        client.send(request("GET", "/a") + b"nonsense\r\n\r\n")
+        assert [client.receive().status for _ in range(2)] == [200, 400]
+        assert client.is_closed()
+
+
+def test_a_client_that_speaks_tls_is_named_in_the_log(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "healthimaging_emulator")
+    exchange(server, b"\x16\x03\x01\x02\x00")
+    assert "a request was refused: this is TLS; the port speaks plain HTTP" in caplog.messages
+
+
+def test_connections_over_the_limit_are_told_so() -> None:
+    timeouts = Timeouts(linger=HANG_SECONDS, refused_connections=1)
+    with Server(echo, settings=Settings(max_connections=2), timeouts=timeouts) as server:
+        kept = [Client(server), Client(server)]
+        for client in kept:
+            client.send(request("POST", "/a"))
+            assert client.receive().status == 200
+        with Client(server) as refused, Client(server) as dropped:
+            assert dropped.is_closed()  # so the other one has been accepted
+            refused.send(request("POST", "/a"))
+            reply = refused.receive()
+            assert (reply.status, reply.headers["x-amzn-errortype"]) == (503, "ServiceUnavailableException")
+            assert reply.json == {"message": "The limit of connections is reached: 2."}
+            assert reply.is_closed
+        kept.pop().__exit__()
+        for client in kept:
+            client.send(request("POST", "/a"))
+            assert client.receive().status == 200
+        until(lambda: server.connection_count == 1)
+        assert exchange(server, request("POST", "/a")).status == 200
+        kept.pop().__exit__()
+
+
+def test_a_refused_connection_takes_no_place() -> None:
+    with Server(echo, settings=Settings(max_connections=1), timeouts=Timeouts(linger=HANG_SECONDS)) as server:
+        with Client(server) as kept:
+            kept.send(request("POST", "/a"))
+            assert kept.receive().status == 200
+            silent = Client(server)
+            until(lambda: server.connection_count == 2)
+        until(lambda: server.connection_count == 1)
+        assert exchange(server, request("POST", "/a")).status == 200
+        silent.__exit__()
+        until(lambda: not server.connection_count)
+
+
+def test_places_of_refused_connections_are_given_back() -> None:
+    timeouts = Timeouts(refused_connections=1)
+    with Server(echo, settings=Settings(max_connections=1), timeouts=timeouts) as server, Client(server):
+        for _ in range(3):
+            until(lambda: server.connection_count == 1)
+            assert exchange(server, request("POST", "/a")).status == 503
+
+
+def test_a_refused_connection_that_says_nothing_is_closed() -> None:
+    timeouts = Timeouts(linger=0.05, request=3600)
+    with Server(echo, settings=Settings(max_connections=1), timeouts=timeouts) as server, Client(server):
+        until(lambda: server.connection_count == 1)
+        with Client(server) as silent, Client(server) as half:
+            half.send(b"POST / HT")
+            assert silent.is_closed()
+            assert half.is_closed()
+
+
+# Deadlines.
+
+
+def test_silent_and_half_sent_connections_hold_up_nobody(server: Server) -> None:
+    clients = [Client(server) for _ in range(200)]
+    whole = request("POST", "/a", body=b"{}")
+    for index, client in enumerate(clients):
+        client.send(whole[: index * len(whole) // len(clients)])
+    assert exchange(server, whole).status == 200
+    for client in clients:
+        client.__exit__()
+
+
+@pytest.mark.parametrize("data", [b"G", b"POST / HTTP/1.1\r\nX: ", promise(5), promise(5) + b"a"])
+def test_a_request_that_takes_too_long_is_dropped(data: bytes) -> None:
+    with Server(echo, timeouts=SHORT) as server, Client(server) as client:
+        client.send(data)
+        assert client.socket.recv(1) == b""
+
+
+def test_a_request_behind_another_that_takes_too_long_is_dropped() -> None:
+    with Server(echo, timeouts=SHORT) as server, Client(server) as client:
+        client.send(request("GET", "/") + b"G")
+        assert client.receive().status == 200
+        assert client.is_closed()
+
+
+def test_a_request_that_trickles_in_has_no_more_time() -> None:
+    with Server(echo, timeouts=SHORT) as server, Client(server) as client:
+        client.send(promise(1_000_000))
+        until(lambda: not sent(client, b"a"))
+        assert client.is_closed()  # without an answer
+
+
+def test_a_request_whose_bytes_never_pause_ends() -> None:
+    data = b"x" * 1_000_000
+    settings = Settings(max_body=10**15)
+    with Server(echo, timeouts=SHORT, settings=settings) as server, Client(server) as client:
+        client.send(promise(10**15))
+        until(lambda: not sent(client, data))
+        assert client.is_closed()
+
+
+def test_time_between_two_requests_is_not_counted() -> None:
+    with Server(echo, timeouts=SHORT) as server, Client(server) as kept, Client(server) as slow:
+        for part in (request("GET", "/")[:9], request("GET", "/")[9:]):  # in pieces, so that a timeout is set
+            kept.send(part)
+        assert kept.receive().status == 200
         slow.send(b"G")
         assert slow.is_closed()  # so more than the limit has passed
         kept.send(request("GET", "/"))
-        assert kept.receive().status == 404
+        assert kept.receive().status == 200
+
+
+def test_an_answer_that_is_not_read_is_dropped() -> None:
+    with Server(Large(50_000_000), timeouts=Timeouts(send=0.05)) as server, Client(server) as client:
+        client.send(request("GET", "/"))
+        assert client.socket.recv(1)
+        until(lambda: not server.connection_count)
+
+
+def test_a_refused_client_that_never_stops_sending_is_dropped() -> None:
+    with Server(echo, timeouts=Timeouts(linger=0.05)) as server, Client(server) as client:
+        client.send(promise(10**15))
+        until(lambda: not sent(client, b"x" * 10_000))
+        until(lambda: not server.connection_count)
 
 
 def test_a_client_that_goes_away_leaves_nothing_behind(server: Server) -> None:
-    for sent in (b"", b"POST", request("POST", path(), body=b"{}")[:-1], request("POST", path())):
+    for data in (b"", b"POST", request("POST", "/a", body=b"{}")[:-1], request("POST", "/a")):
         with Client(server) as client:
-            client.send(sent)
-    with server._changed:
-        assert server._changed.wait_for(lambda: not server._connections, HANG_SECONDS)
+            client.send(data)
+    until(lambda: not server.connection_count)
+
+
+def test_a_default_timeout_of_the_process_closes_no_connection() -> None:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(0.05)
+    try:
+        with Server(echo) as server, Client(server) as kept, socket.create_server(("127.0.0.1", 0)) as other:
+            kept.send(request("GET", "/"))
+            assert kept.receive().status == 200
+            for _ in range(3):  # so the default has passed
+                with pytest.raises(TimeoutError):
+                    other.accept()
+            kept.send(request("GET", "/"))
+            assert kept.receive().status == 200
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 # Starting and stopping.
 
 
-def test_it_listens_where_it_says_and_stops_listening(emulator: Emulator) -> None:
-    with emulator.serve() as server:
+def test_it_listens_where_it_says_and_stops_listening() -> None:
+    with Server(echo) as server:
         assert server.url == f"http://127.0.0.1:{server.port}"
         socket.create_connection((server.host, server.port)).close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((server.host, server.port))
-    with emulator.serve(port=server.port) as again:
-        assert exchange(again, request("POST", path())).status == 200
+    with Server(echo, port=server.port) as again:
+        assert exchange(again, request("POST", "/a")).status == 200
 
 
 @pytest.mark.parametrize(
@@ -243,15 +409,29 @@ def test_the_url_is_one_that_a_client_here_can_use(server: Server, host: str, ur
     assert server.url == f"{url}{server.port}"
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "::1"])
-def test_it_listens_on_any_address(emulator: Emulator, host: str) -> None:
+def test_the_environment_points_at_the_server_and_adds_what_it_is_given() -> None:
+    with Server(echo, signing={"AWS_ACCESS_KEY_ID": "x"}) as server:
+        assert server.environment["AWS_ENDPOINT_URL_MEDICAL_IMAGING"] == server.url
+        assert server.environment["AWS_ACCESS_KEY_ID"] == "x"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "::1", "localhost"])
+def test_it_listens_on_any_address(host: str) -> None:
     if ":" in host and not has_ipv6():
         with pytest.raises(OSError, match=r"address|Address"):
-            emulator.serve(host)
+            Server(echo, host)
         return
-    with emulator.serve(host) as server:
-        response = boto3_client(server).list_image_set_versions(datastoreId=DATASTORE, imageSetId=MANY)
-        assert len(response["imageSetPropertiesList"]) == 50
+    with Server(echo, host) as server:
+        assert exchange(server, request("POST", "/a")).status == 200
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_the_host_of_two_colons_is_both_families(address: str) -> None:
+    if not (has_ipv6() and socket.has_dualstack_ipv6()):
+        pytest.skip("this machine has no IPv6")
+    with Server(echo, "::") as server, socket.create_connection((address, server.port), HANG_SECONDS) as client:
+        client.sendall(request("GET", "/"))
+        assert client.recv(12) == b"HTTP/1.1 200"
 
 
 def has_ipv6() -> bool:
@@ -262,17 +442,29 @@ def has_ipv6() -> bool:
     return True
 
 
-def test_a_busy_port(server: Server, emulator: Emulator) -> None:
+def test_a_busy_port(server: Server) -> None:
     with pytest.raises(OSError, match="in use"):
-        emulator.serve(port=server.port)
+        Server(echo, port=server.port)
 
 
-def test_stopping_closes_idle_connections_and_leaves_no_thread(emulator: Emulator) -> None:
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_that_is_none(port: int) -> None:
+    with pytest.raises(ValueError, match=f"^invalid port {port}: expected a number from 0 to 65535$"):
+        Server(echo, port=port)
+
+
+@pytest.mark.parametrize("host", ["é" * 64, "a" * 64 + ".x", "a..b"])
+def test_a_host_that_is_none(host: str) -> None:
+    with pytest.raises(UnicodeError, match=r"idna|label|Label"):
+        Server(echo, host)
+
+
+def test_stopping_closes_idle_connections_and_leaves_no_thread() -> None:
     before = set(threading.enumerate())
-    with emulator.serve() as server:
+    with Server(echo) as server:
         idle, begun, used = Client(server), Client(server), Client(server)
         begun.send(b"POST / HT")
-        used.send(request("POST", path()))
+        used.send(request("POST", "/a"))
         used.receive()
     for client in (idle, begun, used):
         assert client.is_closed()
@@ -284,42 +476,93 @@ def test_stopping_closes_idle_connections_and_leaves_no_thread(emulator: Emulato
 
 def test_stopping_finishes_an_answer_under_way() -> None:
     gate = Gate()
-    server = Server(gate)
+    server = Server(gate, timeouts=Timeouts(stop=HANG_SECONDS))
     with Client(server) as client, Client(server) as idle:
         gate.open.set()
-        idle.send(request("POST", path()))  # so that it is accepted
+        idle.send(request("POST", "/a"))  # so that it is accepted
         idle.receive()
         gate.open.clear()
         gate.entered.clear()
-        client.send(request("POST", path()))
+        client.send(request("POST", "/a"))
         gate.entered.wait(HANG_SECONDS)
         stopper = threading.Thread(target=server.stop)
         stopper.start()
         assert idle.is_closed()  # so it is stopping
         gate.open.set()
         reply = client.receive()
-        assert (reply.body, reply.is_closed) == (b"hello", True)
+        assert reply.body == b"hello"
+        assert client.is_closed()
         stopper.join(HANG_SECONDS)
         assert not stopper.is_alive()
 
 
-def test_stopping_waits_for_an_answer_no_longer_than_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "STOP_SECONDS", 0.05)
-    gate = Gate()
-    server = Server(gate)
+def test_an_answer_after_the_stop_announces_the_end() -> None:
+    app = Broken(None, waits=True)  # the stop ends the wait
+    server = Server(app)
     with Client(server) as client:
-        client.send(request("POST", path()))
+        client.send(request("POST", "/a"))
+        assert app.entered.wait(HANG_SECONDS)
+        server.stop()
+        reply = client.receive()
+        assert (reply.status, reply.is_closed) == (200, True)
+
+
+def test_stopping_waits_for_an_answer_no_longer_than_it_says() -> None:
+    gate = Gate()
+    server = Server(gate, timeouts=Timeouts(stop=0.05))
+    with Client(server) as client:
+        client.send(request("POST", "/a"))
         gate.entered.wait(HANG_SECONDS)
         server.stop()
         assert client.is_closed()
     gate.open.set()
 
 
+def test_stopping_does_not_wait_for_who_lingers() -> None:
+    server = Server(echo, timeouts=Timeouts(linger=HANG_SECONDS, stop=HANG_SECONDS))
+    with Client(server) as client:
+        client.send(promise(10**9))
+        assert client.receive().status == 413
+        server.stop()
+        assert server.connection_count == 0
+
+
+def test_stopping_while_requests_come_answers_each_whole_or_not_at_all() -> None:
+    received: list[bytes] = []
+
+    def ask_until_closed(server: Server) -> None:
+        with Client(server) as client:
+            while sent(client, request("GET", "/a")) and (data := receive_some(client)):
+                received.append(data)
+
+    for _ in range(20):
+        with Server(echo) as server:
+            threads = [threading.Thread(target=ask_until_closed, args=[server]) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            until(lambda server=server: server.connection_count == 4)  # type: ignore[misc] # no type for a default
+        for thread in threads:
+            thread.join(HANG_SECONDS)
+            assert not thread.is_alive()
+    assert received
+    assert all(data.endswith(b"GET /a 0 ") for data in received)
+
+
+def receive_some(client: Client) -> bytes:
+    try:
+        return client.socket.recv(65536)
+    except ConnectionResetError:
+        return b""
+
+
 def test_stopping_where_a_forked_process_has_the_sockets_too() -> None:
     program = r"""
 import os, signal, socket
-from healthimaging_emulator import Emulator, Remote
-server = Emulator.from_seed().serve()
+from healthimaging_emulator.server.listener import Server
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"x"]
+server = Server(app)
 client = socket.create_connection((server.host, server.port))
 client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 client.recv(65536)
@@ -351,21 +594,52 @@ def test_stopping_twice_is_no_error(server: Server) -> None:
     server.stop()
 
 
-def test_a_refused_accept_is_survived(
-    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    opens = [server._open]
+def test_no_answer_begins_once_a_connection_is_stopped() -> None:
+    def app(*_: object) -> list[bytes]:
+        pytest.fail("it was asked")
 
-    def refuse(client: socket.socket) -> None:
-        monkeypatch.setattr(server, "_open", opens[0])
-        client.close()
-        raise OSError("too many open files")
+    closed = threading.Event()
+    service = Service(app=app, environ={}, settings=Settings(), timeouts=Timeouts(), tls=None)
+    client, accepted = socket.socketpair()
+    with client:
+        client.sendall(request("GET", "/"))
+        connection = Connection(service, accepted, on_close=lambda _: closed.set())
+        connection.stop()
+        connection.start()  # which finds the request
+        assert closed.wait(HANG_SECONDS)
 
-    monkeypatch.setattr(server, "_open", refuse)
-    with Client(server) as client:
-        assert client.is_closed()
-    assert exchange(server, request("POST", path())).status == 200
-    assert "too many open files" in caplog.text
+
+def test_a_wait_ends_with_the_stop() -> None:
+    held, end = ServedExchange(), threading.Event()
+    waiting = threading.Thread(target=held.wait, args=[Wait(3600, end)])
+    waiting.start()
+    held.stop()
+    waiting.join(HANG_SECONDS)
+    assert not waiting.is_alive()
+    held.wait(Wait(3600, threading.Event()))  # and none begins after it
+
+
+# What a machine runs out of.
+
+
+def test_a_connection_waits_while_there_are_no_descriptors(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as client:
+        client.settimeout(HANG_SECONDS)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (client.fileno() + 1, limits[1]))
+        used = []
+        try:
+            with suppress(OSError):
+                while True:
+                    used.append(socket.socket())
+            client.connect((server.host, server.port))
+            until(lambda: "a connection was not accepted: [Errno 24] Too many open files" in caplog.messages)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            for each in used:
+                each.close()
+        client.sendall(request("GET", "/"))
+        assert client.recv(12) == b"HTTP/1.1 200"
 
 
 def test_a_thread_that_cannot_be_had_closes_the_connection(
@@ -375,62 +649,91 @@ def test_a_thread_that_cannot_be_had_closes_the_connection(
         patch.setattr(threading.Thread, "start", lambda _: (_ for _ in ()).throw(RuntimeError("no thread")))
         with Client(server) as client:
             assert client.is_closed()
-    assert exchange(server, request("POST", path())).status == 200
-    assert "no thread" in caplog.text
+    assert exchange(server, request("POST", "/a")).status == 200
+    assert "a connection was not accepted: no thread" in caplog.messages
+    until(lambda: not server.connection_count)
 
 
-# The log, and what nobody foresaw.
+# The log.
+
+
+def logged(caplog: pytest.LogCaptureFixture, server: Server, *requests: bytes) -> list[str]:
+    """Send requests on one connection and return the lines of the log, their durations left out."""
+    caplog.set_level(logging.DEBUG, "healthimaging_emulator.access")
+    with Client(server) as client:
+        for each in requests:
+            client.send(each)
+            while not client.socket.recv(65536).endswith(b" "):
+                pass
+        client.socket.shutdown(socket.SHUT_WR)
+        client.is_closed()
+    records = [record for record in caplog.records if record.name == "healthimaging_emulator.access"]
+    assert all(0 <= float(re.findall(r" (\d+\.\d) ms", record.getMessage())[0]) < 60_000 for record in records)
+    return [f"{record.levelname} " + re.sub(r" \d+\.\d ms", "", record.getMessage()) for record in records]
 
 
 def test_one_line_a_request(server: Server, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "emulator.access")
-    with Client(server) as client:
-        for sent in (request("POST", path()), request("POST", path("x")), request("GET", "/a?b"), b"nonsense\r\n\r\n"):
-            client.send(sent)
-            client.receive()
-        client.is_closed()
-    lines = [message.rsplit(" ", 2)[0] for message in caplog.messages]
-    assert lines == [
-        f"POST {path()} 200 -",
-        f"POST {path('x')} 400 ValidationException",
-        "GET /a?b 404 UnknownOperationException",
-        "- - 400 BadRequestException",
+    assert logged(caplog, server, request("POST", "/a"), request("GET", "/b?c"), request("PUT", "/d", body=b" ")) == [
+        "INFO POST /a 200 -",
+        "INFO GET /b?c 200 -",
+        "INFO PUT /d 200 -",
     ]
-    assert all(float(message.split()[-2]) >= 0 and message.endswith(" ms") for message in caplog.messages)
 
 
-def test_what_nobody_foresaw_is_a_500_in_the_wires_form(
-    emulator: Emulator, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(emulator, "tokens", None)
-    reply = exchange(server, request("POST", path(MANY)))
-    assert (reply.status, reply.headers["x-amzn-errortype"]) == (500, "InternalServerException")
-    assert reply.json == {"message": "An unexpected error occurred during processing of the request."}
-    assert "AttributeError" in caplog.text
+def test_a_line_names_the_refusal(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "healthimaging_emulator.access")
+    exchange(server, b"nonsense\r\n\r\n")
+    lines = [each.getMessage() for each in caplog.records if each.name == "healthimaging_emulator.access"]
+    assert [line.rsplit(" ", 2)[0] for line in lines] == ["- - 400 BadRequestException"]
 
 
-def test_an_application_that_gives_no_length_is_given_one() -> None:
-    def app(_: object, start_response: Any) -> list[bytes]:
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return [b"a", b"bc"]
-
-    with Server(app, "127.0.0.1", 0) as server, Client(server) as client:
-        for _ in range(2):
-            client.send(request("GET", "/"))
-            assert client.receive().body == b"abc"
+def test_a_line_names_code_and_fault(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "healthimaging_emulator.access")
+    with Server(Broken(None)) as server:
+        exchange(server, request("GET", "/", "Connection: close"))
+    assert [re.sub(r"\d+\.\d", "0", message) for message in caplog.messages] == [
+        "GET / 200 SomeException 0 ms scissors"
+    ]
 
 
-def test_a_default_timeout_of_the_process_closes_no_connection(emulator: Emulator) -> None:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(HANG_SECONDS)
-    try:
-        with emulator.serve() as server, Client(server) as client:
-            for part in (request("POST", path())[:9], request("POST", path())[9:]):
-                client.send(part)
-            assert client.receive().status == 200
-            client.send(request("POST", path()))
-            assert client.receive().status == 200
-            (connection,) = server._connections
-            assert connection._client.gettimeout() is None  # as it waits for the next request
-    finally:
-        socket.setdefaulttimeout(before)
+def test_a_line_names_the_effect_where_there_is_no_answer(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "healthimaging_emulator.access")
+    with Server(Broken("close")) as server, Client(server) as client:
+        client.send(request("GET", "/"))
+        assert client.is_closed()
+    assert [re.sub(r"\d+\.\d", "0", message) for message in caplog.messages] == ["GET / - close 0 ms scissors"]
+
+
+@pytest.mark.parametrize("target", ["/_emulator/health", "http://x/_emulator/health?y"])
+def test_health_is_logged_at_debug(server: Server, caplog: pytest.LogCaptureFixture, target: str) -> None:
+    assert logged(caplog, server, request("GET", target)) == [f"DEBUG GET {target} 200 -"]
+
+
+def test_a_line_shows_500_characters_of_a_target(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    assert logged(caplog, server, request("GET", "/" + "a" * 1000)) == ["INFO GET /" + "a" * 499 + " 200 -"]
+
+
+# With the emulator behind it.
+
+
+def test_a_refused_request_leaves_the_connection_open(emulator: Emulator) -> None:
+    with emulator.serve() as server, Client(server) as client:
+        for target, status in ((path(), 200), (path("x"), 400), ("/", 404), (path(), 200)):
+            client.send(request("POST", target))
+            assert client.receive().status == status
+
+
+@pytest.mark.parametrize("target", ["/_emulator/health", "http://a..b/_emulator/health"])
+@pytest.mark.parametrize("host", ["x", "a..b", "", "["])
+def test_health(emulator: Emulator, target: str, host: str) -> None:
+    with emulator.serve() as server:
+        reply = exchange(server, request("GET", target).replace(b"runtime-127.0.0.1:4580", host.encode()))
+        assert (reply.status, reply.json) == (200, {"status": "ready"})
+
+
+def test_a_seed_over_the_limit_is_refused_before_it_is_sent(emulator: Emulator) -> None:
+    with emulator.serve() as server, Client(server) as client:
+        client.send(promise(99999999, "/_emulator/seed", "Content-Type: application/json"))
+        reply = client.receive()
+        assert reply.status == 400
+        assert reply.is_closed

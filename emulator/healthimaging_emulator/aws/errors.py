@@ -1,59 +1,74 @@
-"""The errors that go over the wire. A class's name is the error's code there."""
+"""The errors that go over the wire. The name of a class is the error's code there."""
 
 from __future__ import annotations
 
+from ..errors import EmulatorError, NotFoundError
 
-class ServiceError(Exception):
-    """An answer other than success; raised anywhere, turned into HTTP by ``protocol.serialize_error`` alone."""
+
+class ServiceError(EmulatorError):
+    """An error answer. It may be raised anywhere; ``rest_json.serialize_error`` makes the response."""
 
     status = 500
-    message = ""
+    default = ""
 
     def __init__(self, message: str | None = None, *, status: int | None = None, code: str | None = None) -> None:
-        self.message = self.message if message is None else message
+        super().__init__(self.default if message is None else message)
         self.status = self.status if status is None else status
         self.code = code or type(self).__name__
         self.headers: dict[str, str] = {}
-        super().__init__(self.message)
 
 
-# What the model lists for ListImageSetVersions. Where a message names what the request named, a caller fills it in.
+# Modelled by operations.
 
 
 class ThrottlingException(ServiceError):
     status = 429
-    message = "Rate exceeded"
+    default = "Rate exceeded"
 
 
 class ConflictException(ServiceError):
     status = 409
-    message = "Requested ImageSet metadata is not consistent yet. Please retry after a few seconds."
 
 
 class AccessDeniedException(ServiceError):
     status = 403
-    message = (
-        "User: arn:aws:iam::{account}:user/emulator is not authorized to perform: medical-imaging:{operation} on "
-        "resource: arn:aws:medical-imaging:{region}:{account}:datastore/{datastoreId}/imageset/{imageSetId}"
-    )
 
 
 class ValidationException(ServiceError):
     status = 400
-    message = "The request does not satisfy the constraints of the service."
+    default = "The request does not satisfy the constraints of the service."
 
 
 class InternalServerException(ServiceError):
     status = 500
-    message = "An unexpected error occurred during processing of the request."
+    default = "An unexpected error occurred during processing of the request."
 
 
-class ResourceNotFoundException(ServiceError):
+class ResourceNotFoundException(ServiceError, NotFoundError):
     status = 404
-    message = "ImageSet {imageSetId} was not found in Datastore {datastoreId}."
 
 
-# What the front end answers before an operation is reached: no model lists these.
+class ServiceQuotaExceededException(ServiceError):
+    status = 402
+    default = "A service quota is exceeded."
+
+
+# Modelled by GetImageFrame, and also answered by the front end.
+
+
+class BadRequestException(ServiceError):
+    """HTTP that cannot be read: 400, or 414, 431 or 505 if one of these is more precise."""
+
+    status = 400
+    default = "The request cannot be processed."
+
+
+class NotAcceptableException(ServiceError):
+    status = 406
+    default = "The service answers in application/json, which the Accept header excludes."
+
+
+# Answered by the front end, before an operation is reached. No operation models these.
 
 
 class UnknownOperationException(ServiceError):
@@ -64,9 +79,9 @@ class SerializationException(ServiceError):
     status = 400
 
 
-class NotAcceptableException(ServiceError):
-    status = 406
-    message = "The service answers in application/json, which the Accept header excludes."
+class UnsupportedMediaTypeException(ServiceError):
+    status = 415
+    default = "The request body is JSON; its Content-Type must be application/json."
 
 
 class RequestEntityTooLargeException(ServiceError):
@@ -75,7 +90,7 @@ class RequestEntityTooLargeException(ServiceError):
 
 class MissingAuthenticationTokenException(ServiceError):
     status = 403
-    message = "Missing Authentication Token"
+    default = "Missing Authentication Token"
 
 
 class IncompleteSignatureException(ServiceError):
@@ -84,29 +99,23 @@ class IncompleteSignatureException(ServiceError):
 
 class UnrecognizedClientException(ServiceError):
     status = 403
-    message = "The security token included in the request is invalid."
+    default = "The security token included in the request is invalid."
 
 
 class ExpiredTokenException(ServiceError):
     status = 403
-    message = "The security token included in the request is expired"
+    default = "The security token included in the request is expired"
 
 
 class InvalidSignatureException(ServiceError):
     status = 403
-    message = (
+    default = (
         "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
         "Key and signing method. Consult the service documentation for details."
     )
 
 
 class ServiceUnavailableException(ServiceError):
-    """The server has as many connections as it may have."""
+    """The server has reached its limit of connections."""
 
     status = 503
-
-
-class BadRequestException(ServiceError):
-    """HTTP that cannot be read: 400, or 414, 431 or 505 where those say it better."""
-
-    status = 400

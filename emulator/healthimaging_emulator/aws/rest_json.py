@@ -1,96 +1,55 @@
-"""restJson1: a request to an operation's input, its output to a response, any error to a response.
+"""restJson1: a request to an operation's input, its output or an error to a response.
 
 https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import functools
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, quote, unquote
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
-from flask import Request, Response
-from msgspec import inspect
+from msgspec import Struct
 
-from healthimaging_emulator.aws.errors import (
+from ..messages import Request, Response
+from .errors import (
     NotAcceptableException,
     RequestEntityTooLargeException,
     SerializationException,
     ServiceError,
-    UnknownOperationException,
+    UnsupportedMediaTypeException,
 )
-from healthimaging_emulator.healthimaging.shapes import members
+from .members import Blob, Boolean, Integer, List, Map, Member, Shape, Structure, Text, Timestamp, shape_of
+from .operation import Operation
+
+_INTEGER = re.compile(r"-?[0-9]+", re.ASCII)  # int() alone would take " 5", "5_0" and the digits of any script
 
 
-@dataclass(frozen=True, kw_only=True)
-class Operation:
-    """What the model says of an operation, and the function that does it.
+# Before parsing.
 
-    Members of ``input`` that stand in ``path`` travel there, all others in the query. SDKs put ``host_prefix`` in front
-    of the host; the emulator serves any host.
+
+def check_request(operation: Operation[Any, Any], request: Request, max_body: int) -> None:
+    """Check size and content types, in this order.
+
+    Raises ``RequestEntityTooLargeException``, ``NotAcceptableException`` or ``UnsupportedMediaTypeException``.
     """
-
-    name: str
-    method: str
-    path: str
-    host_prefix: str = ""
-    input: type[msgspec.Struct]
-    output: type[msgspec.Struct]
-    errors: tuple[type[ServiceError], ...]
-    handler: Callable[..., msgspec.Struct]
-    status: int = 200
-
-    @property
-    def is_paginated(self) -> bool:
-        """Whether the operation answers page by page."""
-        return "next_token" in self.input.__struct_fields__
-
-    @cached_property
-    def labels(self) -> re.Pattern[str]:
-        """Matches a raw path, still percent-encoded, so that ``%2F`` stays inside its label."""
-        return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]*)", self.path) + "/?")
-
-
-def request_line(environ: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return method, path and query as the client sent them, also from an absolute-form request target.
-
-    WSGI's own PATH_INFO is decoded, and does only where a server does not say what it received.
-    """
-    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
-    if raw is None:
-        raw = quote(environ.get("PATH_INFO", "").encode("latin-1"))
-    path = origin_form(raw).partition("?")[0]
-    return environ["REQUEST_METHOD"], "/" + path.lstrip("/"), environ.get("QUERY_STRING", "")
-
-
-def origin_form(target: str) -> str:
-    """Return a request target without the scheme and the host that its absolute form has, as a proxy is asked."""
-    return re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", "", target)
-
-
-def route(operations: Iterable[Operation], method: str, path: str) -> tuple[Operation, dict[str, str]]:
-    """Find the operation and its labels, decoded. Raises ``UnknownOperationException``."""
-    for operation in operations:
-        if method == operation.method and (found := operation.labels.fullmatch(path)):
-            return operation, {label: unquote(value) for label, value in found.groupdict().items()}
-    raise UnknownOperationException(f"Unable to determine the operation of {method} {path}.")
-
-
-def check_limits(request: Request, max_body: int) -> None:
-    """Raise ``RequestEntityTooLargeException`` or ``NotAcceptableException``; a body's content does not matter."""
-    if (request.content_length or 0) > max_body:
+    if request.size > max_body:
         raise RequestEntityTooLargeException(f"Request body is larger than {max_body} bytes.")
-    if not _accepts_json(request.headers.get("Accept", "")):
+    if operation.output_payload is None and not _accepts_json(request.headers.get("accept", "")):
         raise NotAcceptableException
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if operation.has_body and request.body and content_type not in ("", "application/json"):
+        raise UnsupportedMediaTypeException
 
 
 def _accepts_json(accept: str) -> bool:
-    """Whether no header is there, or one of its ranges takes JSON; Werkzeug drops what Java's old client sends."""
+    """Whether there is no header, or it allows JSON. Werkzeug's parser would drop the ranges of Java's old client."""
     for part in accept.split(","):
         media_range, *parameters = (each.strip().lower() for each in part.split(";"))
         is_refused = any(re.fullmatch(r"q\s*=\s*0?(\.0*)?", parameter) for parameter in parameters)
@@ -99,54 +58,192 @@ def _accepts_json(accept: str) -> bool:
     return False
 
 
-class Credential(NamedTuple):
-    """Who asks, and where."""
-
-    account: str
-    region: str
+# A request to an input.
 
 
-def credential(authorization: str) -> Credential:
-    """Read a SigV4 header. An access key id of 12 digits is the account; any other, or none, is that of zeros."""
-    account = re.search(r"Credential=([0-9]{12})/", authorization)
-    region = re.search(r"Credential=[^/ ]+/[0-9]{8}/([a-z0-9-]{1,32})/", authorization)
-    return Credential(account[1] if account else "000000000000", region[1] if region else "us-east-1")
-
-
-def parse(operation: Operation, labels: dict[str, str], query: str) -> Any:
+def parse_input(operation: Operation[Any, Any], labels: Mapping[str, str], request: Request) -> Any:
     """Return the operation's input, its constraints not yet checked. Raises ``SerializationException``.
 
-    The first of a parameter given twice wins, an unknown one is ignored (Smithy's protocol tests).
+    A missing member is None, also if it is required: validation reports it. If a query parameter is given twice, the
+    first one wins; an unknown one is ignored (Smithy's protocol tests).
     """
-    given: dict[str, str] = {}
-    for name, value in [*labels.items(), *parse_qsl(query, keep_blank_values=True)]:
-        given.setdefault(name, value)
-    present = (member for member in members(operation.input) if member.encode_name in given)
-    return operation.input(**{member.name: _scalar(member, given[member.encode_name]) for member in present})
+    query = parse_qsl(request.query, keep_blank_values=True) if request.query else []
+    content = _decode_body(request.body) if operation.has_body and request.body else None
+    if operation.payload is None and content is not None and not isinstance(content, dict):
+        raise _refusal(None, "the request body", "a structure")
+    return operation.input(
+        **{
+            member.attribute: _parse_member(member, labels, query, content, request.headers)
+            for member in operation.input_shape.members
+        }
+    )
 
 
-def _scalar(member: inspect.Field, text: str) -> str | int:
-    types = member.type.types if isinstance(member.type, inspect.UnionType) else (member.type,)
-    if not any(isinstance(each, inspect.IntType) for each in types):
-        return text
-    # int() alone would take " 5", "5_0" and other scripts' digits, and raises on more than 4,300 of them.
-    found = re.fullmatch(r"(-?)0*([0-9]{1,10})", text, re.ASCII)
-    if found and -(2**31) <= (number := int(found[1] + found[2])) < 2**31:
-        return number
-    raise SerializationException(f"Value '{text}' at '{member.encode_name}' can not be converted to an Integer")
+def _decode_body(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise SerializationException("The request body is not valid JSON.") from None
 
 
-def serialize(operation: Operation, output: msgspec.Struct) -> Response:
-    """Return the response of an operation that succeeded."""
-    return _response(operation.status, msgspec.json.encode(output), {})
+def _parse_member(
+    member: Member, labels: Mapping[str, str], query: list[tuple[str, str]], content: Any, headers: Mapping[str, str]
+) -> Any:
+    match member.location:
+        case "label":
+            return labels[member.name]
+        case "query":
+            return _parse_query(member, [value for name, value in query if name == member.location_name])
+        case "header":
+            return headers.get(member.location_name.lower())
+        case "payload":
+            return parse_value(member.shape, content, member.name)
+    return parse_value(member.shape, (content or {}).get(member.name), member.name)
+
+
+def _parse_query(member: Member, values: list[str]) -> Any:
+    if not values:
+        return None
+    match member.shape:
+        case List():
+            return tuple(values)
+        case Integer():
+            return _parse_integer(values[0], member.name)
+        case Boolean():
+            if values[0] not in ("true", "false"):
+                raise _refusal(values[0], member.name, "a Boolean")
+            return values[0] == "true"
+    return values[0]
+
+
+def _parse_integer(text: str, path: str) -> int:
+    if _INTEGER.fullmatch(text) and len(digits := text.lstrip("-").lstrip("0")) <= 10:
+        number = int(digits or "0") * (-1 if text.startswith("-") else 1)
+        if -(2**31) <= number < 2**31:
+            return number
+    raise _refusal(text, path, "an Integer")
+
+
+def parse_value(shape: Shape, value: Any, path: str) -> Any:
+    """Turn decoded JSON into the value of a shape; null counts as absent. Raises ``SerializationException``."""
+    if value is None:
+        return None
+    match shape:
+        case Text() if isinstance(value, str):
+            return value
+        case Integer() if isinstance(value, int) and not isinstance(value, bool):
+            return _parse_integer(str(value), path)
+        case Boolean() if isinstance(value, bool):
+            return value
+        case Timestamp() if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return _parse_timestamp(value, path)
+        case Blob() if isinstance(value, str):
+            return _parse_blob(value, path)
+        case List(item) if isinstance(value, list):
+            return tuple(parse_value(item, each, f"{path}.{index}.member") for index, each in enumerate(value, start=1))
+        case Map(value=item) if isinstance(value, dict):
+            return {key: parse_value(item, each, f"{path}.{key}") for key, each in value.items()}
+        case Structure(cls, members) if isinstance(value, dict):
+            return cls(**{m.attribute: parse_value(m.shape, value.get(m.name), f"{path}.{m.name}") for m in members})
+    raise _refusal(None, path, _NAMES[type(shape)])  # without the value, which may be sensitive
+
+
+_NAMES: dict[type, str] = {
+    Text: "a String",
+    Integer: "an Integer",
+    Boolean: "a Boolean",
+    Timestamp: "a Timestamp",
+    Blob: "a Blob",
+    List: "a List",
+    Map: "a Map",
+    Structure: "a structure",
+}
+
+
+def _parse_timestamp(value: float, path: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer of 309 digits and more
+        raise _refusal(None, path, "a Timestamp") from None
+
+
+def _parse_blob(text: str, path: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise _refusal(None, path, "a Blob") from None
+
+
+def _refusal(value: str | None, path: str, wanted: str) -> SerializationException:
+    shown = "Value" if value is None else f"Value '{value}'"
+    return SerializationException(f"{shown} at '{path}' can not be converted to {wanted}")
+
+
+# An output or an error to a response.
+
+
+def serialize_output(operation: Operation[Any, Any], output: Struct, *, omit_unset: bool = False) -> Response:
+    """Return the response of an operation that succeeded.
+
+    Unset members are ``null``, as in recorded answers of the service, or left out. Keys are sorted.
+    """
+    payload, headers = operation.output_payload, {}
+    for member in operation.output_shape.members:
+        if member.location == "header" and (value := getattr(output, member.attribute)) is not None:
+            headers[member.location_name] = value
+    if operation.status == 204:
+        return _respond(204, {}, b"")
+    if payload is not None:
+        return _respond(operation.status, headers, getattr(output, payload.attribute))
+    if omit_unset:
+        output = msgspec.convert(output, make_omitting_type(type(output)), from_attributes=True)
+    body = msgspec.json.encode(output, order="sorted")
+    return _respond(operation.status, {"Content-Type": "application/json"} | headers, body)
+
+
+@functools.cache
+def make_omitting_type(cls: type[Struct]) -> type[Struct]:
+    """Return a variant of a structure that leaves unset members out. Filtering JSON would be far slower.
+
+    Call it once for each output before there are threads: two that prepare a type at the same time crash Python.
+    """
+    fields = [_omitting_field(member) for member in shape_of(cls).members]
+    made = msgspec.defstruct(cls.__name__, fields, omit_defaults=True, kw_only=True)
+    msgspec.json.Decoder(made)
+    return made
+
+
+def _omitting_field(member: Member) -> tuple[str, Any, Any]:
+    plain = _plain_type(member.shape)
+    if member.is_required or isinstance(member.shape, (List, Map)):
+        return member.attribute, plain, msgspec.field(name=member.name)
+    return member.attribute, plain | None, msgspec.field(name=member.name, default=None)
+
+
+def _plain_type(shape: Shape) -> Any:
+    match shape:
+        case List(item):
+            return tuple[_plain_type(item), ...]  # type: ignore[misc]
+        case Structure(cls):
+            return make_omitting_type(cls)
+    return _PLAIN_TYPES[type(shape)]
+
+
+_PLAIN_TYPES: dict[type, Any] = {
+    Text: str,
+    Integer: int,
+    Boolean: bool,
+    Timestamp: float,
+    Blob: bytes,
+    Map: dict[str, str],
+}
 
 
 def serialize_error(error: ServiceError) -> Response:
-    """Return an error's response; the only place where one is made."""
-    headers = {"x-amzn-ErrorType": error.code} | error.headers
-    return _response(error.status, msgspec.json.encode({"message": error.message}), headers)
+    """Return the response of an error; this is the only place that makes one."""
+    headers = {"Content-Type": "application/json", "x-amzn-ErrorType": error.code} | error.headers
+    return _respond(error.status, headers, msgspec.json.encode({"message": error.message}))
 
 
-def _response(status: int, body: bytes, headers: dict[str, str]) -> Response:
-    headers |= {"x-amzn-RequestId": str(uuid.uuid4())}
-    return Response(body, status, headers, content_type="application/json")
+def _respond(status: int, headers: dict[str, str], body: bytes) -> Response:
+    return Response(status, headers | {"x-amzn-RequestId": str(uuid.uuid4())}, body)

@@ -1,4 +1,4 @@
-"""The command line: one file a group of commands."""
+"""The command line: one file per group of commands."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import sys
 
 import click
 
-from healthimaging_emulator.cli.exec import env, exec_
-from healthimaging_emulator.cli.seed import seed
-from healthimaging_emulator.cli.serve import serve
+from .exec import env, exec_
+from .seed import seed
+from .serve import serve
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="healthimaging-emulator")
 def main() -> None:
-    """Emulate AWS HealthImaging's version history, for testing code that calls it.
+    """Emulate AWS HealthImaging, for testing code that calls it.
 
     Example: healthimaging-emulator serve
     """

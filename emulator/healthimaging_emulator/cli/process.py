@@ -1,4 +1,4 @@
-"""What a process that serves needs: signals that are waited for, a log that holds up nobody, a child."""
+"""The process of a command that serves: signals, a log that blocks nobody, a child process."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from logging.handlers import QueueHandler
 from typing import NoReturn
 
 LOG_SECONDS = 1.0
-"""How long the end of the log may take to be written."""
+"""Seconds to wait for the rest of the log to be written."""
 
 ONE_SIGNAL_SECONDS = 0.2
-"""What comes so soon after a signal is the same once more: ``timeout`` sends it to a process and to its group."""
+"""A signal within this time is a repetition: ``timeout`` sends it to a process and to its group."""
 
 FORWARDED = {
     signal.SIGINT,
@@ -32,7 +32,7 @@ FORWARDED = {
 
 
 def allow_descriptors(count: int) -> None:
-    """Let this process open so many files and connections, as far as the system lets it."""
+    """Raise the limit of open files and connections to a count, as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = count if hard == resource.RLIM_INFINITY else min(count, hard)
     with suppress(OSError, OverflowError, ValueError):  # macOS has a lower limit than it says
@@ -41,9 +41,9 @@ def allow_descriptors(count: int) -> None:
 
 @contextmanager
 def signals_blocked(signals: Collection[signal.Signals]) -> Iterator[None]:
-    """Keep signals for ``sigwait``: a handler can miss one that comes while another is handled.
+    """Block signals for ``sigwait``: a handler can miss one that comes while another is handled.
 
-    Threads that are started meanwhile keep them blocked, or the system would hand them a signal.
+    Threads that start meanwhile keep them blocked; otherwise the system could deliver a signal to one of them.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
@@ -53,7 +53,7 @@ def signals_blocked(signals: Collection[signal.Signals]) -> Iterator[None]:
 
 
 def end_at_next(signals: Collection[signal.Signals]) -> None:
-    """Let the next of these signals, which are blocked, end the process with exit code 1."""
+    """End the process with exit code 1 at the next of these signals, which must be blocked."""
     begun = time.monotonic()
 
     def wait() -> None:
@@ -66,18 +66,18 @@ def end_at_next(signals: Collection[signal.Signals]) -> None:
 
 
 def end(code: int) -> NoReturn:
-    """End the process: a log that nobody reads would hold up the ordinary way out."""
+    """End the process at once: ``sys.exit`` would wait for a log that nobody reads."""
     with suppress(OSError, AttributeError):  # where standard output is closed
         sys.stdout.flush()
     os._exit(code)
 
 
 def run(command: tuple[str, ...], environment: Mapping[str, str]) -> int:
-    """Run a command to its end with the signals that come for it, and return the exit code that a shell would.
+    """Run a command to its end, forward signals to it, and return the exit code that a shell would.
 
     The signals, and SIGCHLD, must be blocked. Raises ``OSError`` if it cannot be started.
     """
-    signal.signal(signal.SIGCHLD, lambda *_: None)  # one that is ignored is not waited for everywhere
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # an ignored SIGCHLD cannot be waited for everywhere
     ignored_by_python = [signal.SIGPIPE, signal.SIGXFSZ]
     child = os.posix_spawnp(command[0], command, environment, setsigmask=[], setsigdef=ignored_by_python)
     while True:
@@ -93,7 +93,7 @@ def run(command: tuple[str, ...], environment: Mapping[str, str]) -> int:
 
 
 def _next_signal() -> tuple[int, bool]:
-    """Wait for a signal; say whether it is a key of the terminal, which the command gets by itself."""
+    """Wait for a signal. True if it comes from a key of the terminal, which the command gets by itself."""
     signals = FORWARDED | {signal.SIGCHLD}
     if sys.platform == "darwin":
         return signal.sigwait(signals), sys.stdin.isatty()
@@ -103,11 +103,12 @@ def _next_signal() -> tuple[int, bool]:
 
 @contextmanager
 def background_log(level: str) -> Iterator[None]:
-    """Log on standard error from a thread of its own: a pipe that nobody reads holds up no request, but loses lines."""
+    """Log to standard error from a thread of its own. If nobody reads it, lines are lost, but no request blocks."""
     lines: queue.Queue[logging.LogRecord | None] = queue.Queue(maxsize=10_000)
     handler = _LossyHandler(lines)
     writer = threading.Thread(target=_write, args=(lines,), daemon=True)
-    logger = logging.getLogger("emulator")
+    logger = logging.getLogger("healthimaging_emulator")
+    level_before = logger.level
     logger.setLevel(level.upper())
     logger.propagate = False
     logger.addHandler(handler)
@@ -116,6 +117,7 @@ def background_log(level: str) -> Iterator[None]:
         yield
     finally:
         logger.propagate = True
+        logger.setLevel(level_before)
         logger.removeHandler(handler)
         with suppress(queue.Full):
             lines.put_nowait(None)

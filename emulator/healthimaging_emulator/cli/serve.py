@@ -12,47 +12,54 @@ from typing import Any
 
 import click
 
-from healthimaging_emulator.cli.process import allow_descriptors, background_log, end, end_at_next, signals_blocked
-from healthimaging_emulator.cli.settings import (
+from ..control.access import is_loopback
+from ..credentials import DEFAULT_REGION
+from ..healthimaging.store import Baseline
+from ..seeds.loader import find_fixture
+from ..server.listener import Server
+from ..server.tls import load_certificate, make_self_signed
+from ..settings import DEFAULT_PORT
+from ..transports.environment import make_endpoint
+from .options import (
     DEFAULT_HOST,
-    DEFAULT_PORT,
     Port,
-    emulating,
-    emulator_settings,
+    emulator_options,
     listen,
     load,
-    log_level,
-    setting,
-    summary,
+    log_level_option,
+    make_emulator,
+    option,
+    summarize,
 )
-from healthimaging_emulator.control.access import is_loopback
-from healthimaging_emulator.healthimaging.store import Baseline
-from healthimaging_emulator.seeds import loader as seeds
-from healthimaging_emulator.server import tls
-from healthimaging_emulator.server.listener import Server
-from healthimaging_emulator.transports import environment
+from .process import allow_descriptors, background_log, end, end_at_next, signals_blocked
 
 DESCRIPTORS = 200
-"""Files that are open besides connections."""
+"""Open files besides connections."""
 
 STOPPING = {signal.SIGINT, signal.SIGTERM}
-OPEN = "who reaches {host} from elsewhere may change what this emulator answers; --control-token asks for a secret"
+OPEN = "anybody who can reach {host} can control this emulator; set --control-token to require a secret"
 
 
 @click.command()
-@setting("--host", default=DEFAULT_HOST, show_default=True, help="Address to listen on.")
-@setting("--port", default=DEFAULT_PORT, show_default=True, type=Port(0, 65535), help="0 takes a free one.")
-@emulator_settings
-@setting("--tls-cert", type=click.Path(readable=False), help="A certificate in PEM, to be reached over TLS.")
-@setting("--tls-key", type=click.Path(readable=False), help="Its key.")
-@setting(
+@option("--host", default=DEFAULT_HOST, show_default=True, help="Address to listen on.")
+@option(
+    "--port",
+    default=DEFAULT_PORT,
+    show_default=True,
+    type=Port(0, 65535),
+    help="Port to listen on; 0 takes a free one.",
+)
+@emulator_options
+@option("--tls-cert", type=click.Path(readable=False), help="A certificate in PEM, to serve over TLS.")
+@option("--tls-key", type=click.Path(readable=False), help="Its key.")
+@option(
     "--tls-self-signed",
     metavar="[FILE]",
     is_flag=False,
     flag_value="healthimaging-emulator-ca.pem",
-    help="Make a certificate, and write the authority that clients trust to FILE.  [default: in this folder]",
+    help="Make a certificate, and write the authority that clients must trust to FILE.  [default: in this folder]",
 )
-@log_level("info")
+@log_level_option("info")
 def serve(
     host: str,
     port: int,
@@ -62,25 +69,27 @@ def serve(
     tls_cert: str | None,
     tls_key: str | None,
     tls_self_signed: str | None,
-    **settings: Any,
+    settings: dict[str, Any],
 ) -> None:
     """Serve the emulator until it is told to stop.
 
     Example: healthimaging-emulator serve --seed my-seed.json --port 0
     """
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(1))  # as process 1 of a container, nobody else would
-    sources = seed or (str(seeds.fixture("demo")),)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(1))  # process 1 of a container has no default handler
+    sources = seed or (str(find_fixture("demo")),)
     loaded = load(sources, faults)
     names = [name for name in (host, *settings["control_hosts"]) if name not in ("", "0.0.0.0", "::")]
     context, authority = _tls(tls_cert, tls_key, tls_self_signed, names)
-    allow_descriptors(settings["limits"].connections + DESCRIPTORS)
+    allow_descriptors(settings["max_connections"] + DESCRIPTORS)
     with signals_blocked(STOPPING):
         with background_log(log_level):
-            emulator = emulating(loaded, **settings)
+            emulator = make_emulator(loaded, settings)
             server = listen(emulator, host, port, context)
             if not settings["control_token"] and not is_loopback(host):
                 _say(f"warning: {OPEN.format(host=host or 'it')}", err=True)
-            _say(_banner(server, ", ".join(sources), loaded.baseline, _exports(emulator.signing(), authority)))
+            _say(
+                _banner(server, ", ".join(sources), loaded.baseline, _exports(emulator.signing_variables(), authority))
+            )
             signal.sigwait(STOPPING)
             end_at_next(STOPPING)
             server.stop()
@@ -88,31 +97,33 @@ def serve(
 
 
 def _say(text: str, *, err: bool = False) -> None:
-    with suppress(OSError):  # of a full disk, say: it serves all the same
+    with suppress(OSError):  # a full disk, for example: it serves all the same
         click.echo(text, err=err)
 
 
 def _tls(
     cert: str | None, key: str | None, made: str | None, names: list[str]
 ) -> tuple[ssl.SSLContext | None, Path | None]:
-    """Return what the server needs for TLS, and what a client needs: the file of the authority to trust."""
+    """Return the context of the server, and the file of the authority that clients must trust."""
     if (cert is None) != (key is None) or (cert is not None and made is not None):
         raise click.UsageError("give --tls-cert and --tls-key, or --tls-self-signed")
     try:
         if cert is not None and key is not None:
-            return tls.loaded(cert, key), None
+            return load_certificate(cert, key), None
         if made is None:
             return None, None
-        context, authority = tls.self_signed(names)
+        context, authority = make_self_signed(names)
         Path(made).write_bytes(authority)
         return context, Path(made).absolute()
     except ImportError:
-        raise click.ClickException("trustme is needed, the extra tls: healthimaging-emulator[tls]") from None
+        raise click.ClickException(
+            "No module named 'trustme'; install the extra tls: healthimaging-emulator[tls]"
+        ) from None
     except ValueError as error:
         raise click.UsageError(f"no certificate can be made for {', '.join(names)}: {error}") from None
     except ssl.SSLError:
         raise click.ClickException(
-            f"TLS: {cert} and {key} are no certificate and its key in PEM, unencrypted"
+            f"TLS: expected {cert} and {key} to be a certificate and its key in PEM, unencrypted"
         ) from None
     except OSError as error:
         raise click.ClickException(
@@ -121,7 +132,7 @@ def _tls(
 
 
 def _exports(signing: dict[str, str], authority: Path | None) -> str:
-    key, region = signing.get("AWS_ACCESS_KEY_ID", "emulator"), signing.get("AWS_REGION", environment.REGION)
+    key, region = signing.get("AWS_ACCESS_KEY_ID", "emulator"), signing.get("AWS_REGION", DEFAULT_REGION)
     secret = "..." if signing else "emulator"
     lines = [
         f"AWS_ACCESS_KEY_ID={key} AWS_SECRET_ACCESS_KEY={secret}",
@@ -133,11 +144,11 @@ def _exports(signing: dict[str, str], authority: Path | None) -> str:
 
 
 def _banner(server: Server, sources: str, baseline: Baseline, exports: str) -> str:
-    endpoint = environment.endpoint(server.url)
+    endpoint = make_endpoint(server.url)
     key = next(((datastore, image_set) for datastore in baseline for image_set in baseline[datastore]), ("...", "..."))
     return f"""\
 healthimaging-emulator {version("healthimaging-emulator")} is ready at {server.url}
-with {summary(baseline)} from {sources}
+with {summarize(baseline)} from {sources}
 
 any client   {exports}
 boto3        boto3.client("medical-imaging", endpoint_url="{endpoint}")

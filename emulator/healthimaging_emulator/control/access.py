@@ -1,7 +1,7 @@
-"""Whom the control API listens to: who knows its token, or without one who is no page of somebody else's website.
+"""Access control for the control API: require the token if one is set, otherwise reject cross-site requests.
 
-A browser sends what any page tells it to, also to this machine. It cannot lie about ``Origin`` and ``Host``, and asks
-beforehand for a content type that forms cannot have.
+A browser sends any request that a page asks for, also to this machine. But a page cannot forge ``Origin`` and ``Host``,
+and before it sends a content type that forms cannot have, the browser asks the server.
 """
 
 from __future__ import annotations
@@ -14,30 +14,36 @@ from typing import NamedTuple
 
 from flask import Request
 
+from ..errors import ForbiddenError, InvalidError
 
-class Guard(NamedTuple):
-    """Asks for the ``token`` if there is one; else ``hosts`` and ``origins`` are let in besides those of loopback."""
+
+class AccessPolicy(NamedTuple):
+    """Require the ``token`` if there is one; otherwise admit ``hosts`` and ``origins`` besides those of loopback."""
 
     token: str | None = None
     hosts: Collection[str] = ()
     origins: Collection[str] = ()
 
     def check(self, request: Request) -> None:
-        """Raise ``PermissionError`` for who is not let in, and ``ValueError`` for a body that a form might send."""
+        """Raise ``ForbiddenError`` for a caller that is not admitted, ``InvalidError`` for a body a form might send."""
         if self.token is not None:
             given = request.headers.get("x-emulator-token", "")
             if not hmac.compare_digest(given.encode("latin-1"), self.token.encode()):
-                raise PermissionError("the header x-emulator-token does not hold the control token")
+                raise ForbiddenError("the header x-emulator-token is missing or wrong")
             return
         host, origin = request.headers.get("Host", "localhost"), request.headers.get("Origin")
-        if not (is_loopback(name := _without_port(host)) or name in self.hosts):
-            raise PermissionError(f"{name} is not loopback; allow it with --control-host, or use a --control-token")
-        own = (f"http://{host}", f"https://{host}")
-        if origin is not None and origin not in (*own, *self.origins) and "*" not in self.origins:
-            raise PermissionError(f"pages of {origin} have no say here; allow them with --cors-origin")
+        name = _without_port(host)
+        if not (is_loopback(name) or name in {each.lower() for each in self.hosts}):
+            raise ForbiddenError(
+                f"host {name} is not loopback: add it to control_hosts, or set a control_token and send it"
+            )
+        same_site = (f"http://{host}", f"https://{host}")
+        origins = {each.lower() for each in self.origins}
+        if origin is not None and origin not in (*same_site, *origins) and "*" not in origins:
+            raise ForbiddenError(f"origin {origin} is not allowed: add it to cors_origins")
         has_body = request.content_length or "Transfer-Encoding" in request.headers
         if has_body and request.mimetype != "application/json":
-            raise ValueError("a body is JSON, and the header Content-Type says so: application/json")
+            raise InvalidError("the body must be JSON: send the header Content-Type: application/json")
 
 
 def is_loopback(host: str) -> bool:

@@ -1,222 +1,267 @@
-"""An emulator that runs elsewhere, through its control API: what an ``Emulator`` offers, over HTTP."""
+"""The Python client of the control API: an account of an emulator in another process."""
 
 from __future__ import annotations
 
-import errno
 import os
 import ssl
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from healthimaging_emulator.accounts import DEFAULT_ACCOUNT, Part
-from healthimaging_emulator.control.endpoints import PREFIX, CallList, ClockState, ErrorBody, RuleList, Version
-from healthimaging_emulator.faults.engine import RuleStatus
-from healthimaging_emulator.faults.fault import Rule
-from healthimaging_emulator.healthimaging.shapes import ImageSetProperties
-from healthimaging_emulator.journal import Journal
-from healthimaging_emulator.seeds import loader as seeds
-from healthimaging_emulator.seeds.loader import Seed, SeedDocument, SeedVersion
-from healthimaging_emulator.seeds.reader import SeedError, decode
-from healthimaging_emulator.transports import environment
+from ..credentials import DEFAULT_ACCOUNT
+from ..documents import decode_json
+from ..errors import (
+    ConflictError,
+    EmulatorError,
+    ForbiddenError,
+    InvalidError,
+    LimitExceededError,
+    NotFoundError,
+    UnreachableError,
+    invalid,
+)
+from ..faults.engine import FaultStatus
+from ..faults.fault import Fault
+from ..healthimaging.records import NewVersionMembers, Version, VersionMembers
+from ..interfaces import ResetScope
+from ..journal import JournalSnapshot
+from ..seeds.document import SeedDocument, SeedVersion
+from ..seeds.loader import Seed, load_seed
+from ..seeds.writer import write_seed
+from ..transports.environment import build_variables
+from .bodies import CallList, ClockState, ErrorBody, FaultList, NewVersion
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 TIMEOUT = 60.0
-"""Seconds for an answer: a large seed takes some."""
+"""Seconds to wait for an answer: a large seed takes some."""
+
+KINDS: dict[str, type[EmulatorError]] = {
+    "BadRequest": InvalidError,
+    "LimitExceeded": LimitExceededError,
+    "Forbidden": ForbiddenError,
+    "NotFound": NotFoundError,
+    "Conflict": ConflictError,
+}
 
 T = TypeVar("T")
 
 
-class ControlError(ValueError):
-    """A refusal of the control API: its code, the message, and the path to the mistake."""
+class RemoteAccount:
+    """One account of an emulator at a URL; see ``AccountInterface``.
 
-    def __init__(self, code: str, message: str, path: str | None = None) -> None:
-        self.code, self.message, self.path = code, message, path
-        super().__init__(code, message, path)
-
-    def __str__(self) -> str:
-        return ": ".join(part for part in (self.path, self.message) if part)
-
-
-class Remote:
-    """One account of an emulator at a URL.
-
-    What is asked of it raises ``ControlError`` where the emulator refuses, and ``OSError`` where there is none. Over
-    https the authorities to trust are those of the file that ``AWS_CA_BUNDLE`` names, as for boto3, or the system's.
+    Every method raises ``UnreachableError`` if there is no emulator, and ``ForbiddenError`` if it does not admit this
+    caller. Over https, the authorities to trust are in the file that ``AWS_CA_BUNDLE`` names, as for boto3, or the
+    system's.
     """
 
-    def __init__(self, url: str, account: str = DEFAULT_ACCOUNT, *, control_token: str | None = None) -> None:
+    def __init__(self, url: str, id: str = DEFAULT_ACCOUNT, *, control_token: str | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{url} is not the URL of an emulator, such as http://127.0.0.1:4580")
+            raise invalid("url", url, "the URL of an emulator, such as http://127.0.0.1:4580")
         self.url = url.rstrip("/")
-        self.account = account
+        self.id = id
         self.faults = RemoteFaults(self)
         self.clock = RemoteClock(self)
-        self._headers: dict[str, str | bytes] = {"x-emulator-account": account, "Content-Type": "application/json"}
+        self._headers: dict[str, str | bytes] = {"x-emulator-account": id, "Content-Type": "application/json"}
         if control_token:
             self._headers["x-emulator-token"] = control_token.encode()
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables to add to this process's, so that SDKs find this account; see ``environment.variables``."""
-        return environment.variables(self.url, self.account)
+        """The variables to add to this process's, so that SDKs find this account; see ``build_variables``."""
+        return build_variables(self.url, self.id)
 
     @property
-    def calls(self) -> Journal:
-        """The journal as it is now, oldest call first."""
-        fetched = self.ask("GET", "calls", type=CallList)
-        return Journal(fetched.calls, fetched.dropped)
+    def calls(self) -> JournalSnapshot:
+        """The call journal as it is now, oldest call first."""
+        fetched = self.request("GET", "calls", type=CallList)
+        return JournalSnapshot(fetched.calls, fetched.dropped)
 
-    def reset(self, *only: Part) -> None:
-        """Return the account to its seed, whole or in some parts."""
-        self.ask("POST", "reset", {"only": only} if only else {})
-
-    def seed(self) -> bytes:
-        """Return what the account sees, as a seed in JSON."""
-        content = bytes(self.ask("GET", "seed", type=msgspec.Raw))
-        try:
-            decode(content, SeedDocument)
-        except SeedError as error:
-            raise ControlError("BadRequest", f"{self.url} is not an emulator: {error}") from None
-        return content
-
-    def put_seed(self, *sources: str | Path | Mapping[str, Any]) -> None:
-        """Begin again with another seed, to which a reset returns from now on: files, folders, or documents."""
-        self.put(seeds.load(*sources))
-
-    def put(self, seed: Seed) -> None:
-        """Begin again with a seed that is loaded."""
-        self.ask("PUT", "seed", msgspec.Raw(seeds.dump(seed.baseline, seed.faults)))
-
-    def forget(self) -> None:
-        """Drop the account; asked for again, it begins with the seed of the start."""
-        self.ask("DELETE", "account")
+    def check_health(self) -> None:
+        """Raise ``UnreachableError`` if there is no emulator at the URL."""
+        self.request("GET", "health")
 
     def image_set(self, datastore_id: str, image_set_id: str) -> RemoteImageSet:
-        """Return a handle to read and change an image set."""
+        """See ``AccountInterface``."""
         return RemoteImageSet(self, datastore_id, image_set_id)
 
-    def add_image_set(self, datastore_id: str, image_set_id: str, **members: Any) -> RemoteImageSet:
-        """Add an image set with its version 1, and return a handle; see ``Emulator.add_image_set``."""
+    def add_image_set(
+        self, datastore_id: str, image_set_id: str, **members: Unpack[NewVersionMembers]
+    ) -> RemoteImageSet:
+        """See ``AccountInterface``."""
         given: dict[str, Any] = {
             "version_id": "1",
             "image_set_state": "ACTIVE",
             "image_set_workflow_status": "CREATED",
             "created_at": self.clock.now(),
         }
-        image_set = {"imageSetId": image_set_id, "versions": [SeedVersion(**given | members)]}
-        self.ask("POST", "seed", {"datastores": [{"datastoreId": datastore_id, "imageSets": [image_set]}]})
+        image_set = {"imageSetId": image_set_id, "versions": [_make(SeedVersion, given | members)]}
+        self.request("POST", "seed", {"datastores": [{"datastoreId": datastore_id, "imageSets": [image_set]}]})
         return self.image_set(datastore_id, image_set_id)
 
-    def ask(self, method: str, path: str, body: Any = None, *, type: type[T] = object) -> T:  # type: ignore[assignment]
-        """Send a request to the control API, and return its answer as a type."""
-        parts = urlsplit(self.url)
-        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
-        if parts.scheme == "https":
-            bundle = os.environ.get("AWS_CA_BUNDLE")
-            if bundle and not Path(bundle).exists():
-                raise FileNotFoundError(errno.ENOENT, f"there is no {bundle}, which AWS_CA_BUNDLE names")
-            context = ssl.create_default_context(cafile=bundle)
-            connection = HTTPSConnection(parts.hostname or "", parts.port, timeout=TIMEOUT, context=context)
+    def reset(self, *only: ResetScope) -> None:
+        """See ``AccountInterface``."""
+        self.request("POST", "reset", {"only": only} if only else {})
+
+    def put_seed(self, *sources: str | Path | Mapping[str, Any]) -> None:
+        """See ``AccountInterface``."""
+        self.put(load_seed(*sources))
+
+    def put(self, seed: Seed) -> None:
+        """Replace the whole state by a seed that is loaded."""
+        self.request("PUT", "seed", msgspec.Raw(write_seed(seed.baseline, seed.faults)))
+
+    def export_seed(self) -> bytes:
+        """See ``AccountInterface``."""
+        content = bytes(self.request("GET", "seed", type=msgspec.Raw))
         try:
-            content = None if body is None else msgspec.json.encode(body)
-            connection.request(method, parts.path + PREFIX + path, content, self._headers)
+            decode_json(content, SeedDocument)
+        except InvalidError as error:
+            raise UnreachableError(f"{self.url} is not an emulator: {error}") from None
+        return content
+
+    def finish_transitions(self) -> None:
+        """See ``AccountInterface``."""
+        self.request("POST", "transitions/finish")
+
+    def forget(self) -> None:
+        """See ``AccountInterface``."""
+        self.request("DELETE", "account")
+
+    def request(self, method: str, path: str, body: Any = None, *, type: type[T] = object) -> T:  # type: ignore[assignment]
+        """Send a request to the control API, and return its answer as a type."""
+        status, answer = self._send(method, path, None if body is None else msgspec.json.encode(body))
+        try:
+            if status >= 400:
+                detail = msgspec.json.decode(answer, type=ErrorBody).error
+                raise KINDS.get(detail.code, EmulatorError)(detail.message, path=detail.path or "")
+            return msgspec.json.decode(answer or b"null", type=type)
+        except msgspec.DecodeError:
+            raise UnreachableError(f"{self.url} is not an emulator: it answered {status}") from None
+
+    def _send(self, method: str, path: str, content: bytes | None) -> tuple[int, bytes]:
+        parts = urlsplit(self.url)
+        connection = _connect(parts.scheme, parts.hostname or "", parts.port)
+        try:
+            connection.request(method, f"{parts.path}/_emulator/{path}", content, self._headers)
             with connection.getresponse() as response:
-                answered = response.read()
+                return response.status, response.read()
         except (HTTPException, UnicodeError) as error:
-            raise ControlError("BadRequest", f"{self.url} does not speak HTTP: {error!r}") from None
+            raise UnreachableError(f"{self.url} does not speak HTTP: {error!r}") from None
+        except OSError as error:
+            hint = "; AWS_CA_BUNDLE names the authority to trust" if "CERTIFICATE_VERIFY_FAILED" in str(error) else ""
+            raise UnreachableError(f"cannot reach {self.url}: {error.strerror or error}{hint}") from error
         finally:
             connection.close()
-        try:
-            if response.status >= 400:
-                refusal = msgspec.json.decode(answered, type=ErrorBody).error
-                raise ControlError(refusal.code, refusal.message, refusal.path)
-            return msgspec.json.decode(answered or b"null", type=type)
-        except msgspec.DecodeError:
-            raise ControlError("BadRequest", f"{self.url} is not an emulator: it answered {response.status}") from None
+
+
+def _connect(scheme: str, host: str, port: int | None) -> HTTPConnection:
+    if scheme == "http":
+        return HTTPConnection(host, port, timeout=TIMEOUT)
+    bundle = os.environ.get("AWS_CA_BUNDLE")
+    if bundle and not Path(bundle).exists():
+        raise UnreachableError(f"there is no file {bundle}, which AWS_CA_BUNDLE names")
+    return HTTPSConnection(host, port, timeout=TIMEOUT, context=ssl.create_default_context(cafile=bundle))
 
 
 class RemoteFaults:
-    """The account's fault rules."""
+    """The account's faults; see ``FaultsInterface``."""
 
-    def __init__(self, remote: Remote) -> None:
-        self._remote = remote
+    def __init__(self, account: RemoteAccount) -> None:
+        self._account = account
 
-    def add(self, *rules: Rule | Mapping[str, Any]) -> list[RuleStatus]:
-        """Arm rules behind those that there are, all or none, and return them with their ids."""
-        return self._remote.ask("POST", "faults", rules, type=RuleList).faults
+    def add(self, *faults: Fault | Mapping[str, Any]) -> list[FaultStatus]:
+        """See ``FaultsInterface``."""
+        return self._account.request("POST", "faults", faults, type=FaultList).faults
 
     def remove(self, id: str) -> None:
-        """Disarm a rule, and end the stalls and delays that it causes."""
-        self._remote.ask("DELETE", f"faults/{quote(id)}")
+        """See ``FaultsInterface``."""
+        self._account.request("DELETE", f"faults/{quote(id)}")
 
     def clear(self) -> None:
-        """Disarm all rules."""
-        self._remote.ask("DELETE", "faults")
+        """See ``FaultsInterface``."""
+        self._account.request("DELETE", "faults")
 
-    def __getitem__(self, id: str) -> RuleStatus:
-        return self._remote.ask("GET", f"faults/{quote(id)}", type=RuleStatus)
+    def __getitem__(self, id: str) -> FaultStatus:
+        return self._account.request("GET", f"faults/{quote(id)}", type=FaultStatus)
 
-    def __iter__(self) -> Iterator[RuleStatus]:
-        return iter(self._remote.ask("GET", "faults", type=RuleList).faults)
+    def __iter__(self) -> Iterator[FaultStatus]:
+        return iter(self._account.request("GET", "faults", type=FaultList).faults)
 
     def __len__(self) -> int:
         return len(list(iter(self)))
 
 
 class RemoteClock:
-    """The account's clock; see ``Clock``."""
+    """The account's clock; see ``ClockInterface``."""
 
-    def __init__(self, remote: Remote) -> None:
-        self._remote = remote
+    def __init__(self, account: RemoteAccount) -> None:
+        self._account = account
 
     def now(self) -> float:
-        """Return the time in epoch seconds."""
-        return self._remote.ask("GET", "clock", type=ClockState).now
+        """See ``ClockInterface``."""
+        return self._account.request("GET", "clock", type=ClockState).now
 
     @property
     def is_frozen(self) -> bool:
-        """Whether time stands still."""
-        return self._remote.ask("GET", "clock", type=ClockState).is_frozen
+        """See ``ClockInterface``."""
+        return self._account.request("GET", "clock", type=ClockState).is_frozen
 
     def freeze(self, at: float | datetime | str | None = None) -> None:
-        """Stand still, at a time or where the clock is."""
-        self._remote.ask("PUT", "clock", {"freeze": True if at is None else at})
+        """See ``ClockInterface``."""
+        self._account.request("PUT", "clock", {"freeze": True if at is None else at})
 
     def advance(self, seconds: float) -> None:
-        """Move on, standing or running."""
-        self._remote.ask("PUT", "clock", {"advance": seconds})
+        """See ``ClockInterface``."""
+        self._account.request("PUT", "clock", {"advance": seconds})
 
     def run(self) -> None:
-        """Run on from where the clock stands."""
-        self._remote.ask("PUT", "clock", {"run": True})
+        """See ``ClockInterface``."""
+        self._account.request("PUT", "clock", {"run": True})
 
 
 class RemoteImageSet:
-    """One image set; see ``ImageSet``."""
+    """One image set; see ``ImageSetInterface``."""
 
-    def __init__(self, remote: Remote, datastore_id: str, image_set_id: str) -> None:
-        self._remote = remote
-        self._ids = datastore_id, image_set_id
+    def __init__(self, account: RemoteAccount, datastore_id: str, image_set_id: str) -> None:
+        self._account = account
         self._path = f"datastores/{quote(datastore_id)}/imageSets/{quote(image_set_id)}/versions"
 
     @property
-    def versions(self) -> tuple[ImageSetProperties, ...]:
-        """All versions, newest first. Raises ``LookupError`` where there is no such image set."""
-        datastore_id, image_set_id = self._ids
-        baseline = seeds.build([(self._remote.url, decode(self._remote.seed(), SeedDocument))]).baseline
-        return baseline[datastore_id][image_set_id][::-1]
+    def versions(self) -> tuple[Version, ...]:
+        """See ``ImageSetInterface``. The versions come without their metadata."""
+        return tuple(self._account.request("GET", self._path, type=_Versions).versions)
 
-    def append(self, *, after: float = 0.0, **members: Any) -> None:
-        """Add the next version, now or in ``after`` seconds of the account's clock."""
-        self._remote.ask("POST", self._path, Version(after=after, **members))
+    def append(self, *, after: float = 0.0, **members: Unpack[NewVersionMembers]) -> Version | None:
+        """See ``ImageSetInterface``."""
+        body = _make(NewVersion, {"after": after, **members})
+        return self._account.request("POST", self._path, body, type=Version | None)  # type: ignore[arg-type]
 
-    def replace(self, version_id: str, *, after: float = 0.0, **members: Any) -> None:
-        """Put another version in the place of one, whole."""
-        path = f"{self._path}/{quote(version_id)}"
-        self._remote.ask("PUT", path, Version(after=after, **members))
+    def replace(self, version_id: str, *, after: float = 0.0, **members: Unpack[VersionMembers]) -> Version | None:
+        """See ``ImageSetInterface``."""
+        if not isinstance(version_id, str):
+            raise invalid("version_id", version_id, "a string of digits")
+        body = _make(NewVersion, {"after": after, **members})
+        return self._account.request("PUT", f"{self._path}/{quote(version_id)}", body, type=Version | None)  # type: ignore[arg-type]
+
+
+class _Versions(msgspec.Struct):
+    versions: list[Version]
+
+
+def _make(type: type[T], members: Mapping[str, Any]) -> T:
+    try:
+        return type(**members)
+    except TypeError as error:
+        raise InvalidError(f"invalid version: {error}") from None
+
+
+for _type in (CallList, ClockState, ErrorBody, FaultList, _Versions):
+    msgspec.json.Decoder(_type)  # two threads that prepare a type at the same time crash Python (msgspec 0.22)

@@ -1,4 +1,4 @@
-"""The control API described in OpenAPI 3.1, from the table and the types that it is served from."""
+"""Describe the control API in OpenAPI 3.1, from the table and the types that it is served from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 
 
 class Endpoint(NamedTuple):
-    """A row of an API. The handler's docstring says what it does; a result of None is an answer without content."""
+    """A row of an API. The handler's docstring describes it; a result of None is an answer without content."""
 
     method: str
     path: str
@@ -23,16 +23,14 @@ class Endpoint(NamedTuple):
     is_body_required: bool = True
 
 
-def document(endpoints: Sequence[Endpoint], prefix: str, refusal: type) -> dict[str, Any]:
-    """Describe endpoints, of which each may answer with a ``refusal``."""
-    used = {
-        str(type): type for endpoint in endpoints for type in (endpoint.body, *_contents(endpoint), refusal) if type
-    }
+def describe_endpoints(endpoints: Sequence[Endpoint], prefix: str, error: type) -> dict[str, Any]:
+    """Describe endpoints, each of which may answer with an ``error``."""
+    used = {str(type): type for endpoint in endpoints for type in (endpoint.body, *_contents(endpoint), error) if type}
     schemas, components = msgspec.json.schema_components(used.values(), ref_template="#/components/schemas/{name}")
     schema_of = dict(zip(used, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
-        described = _described(endpoint, lambda type: _json(schema_of[str(type)]), refusal)
+        described = _describe(endpoint, lambda type: _json(schema_of[str(type)]), error)
         paths.setdefault(prefix + endpoint.path, {})[endpoint.method.lower()] = described
     return {
         "openapi": "3.1.0",
@@ -43,20 +41,20 @@ def document(endpoints: Sequence[Endpoint], prefix: str, refusal: type) -> dict[
 
 
 def _contents(endpoint: Endpoint) -> tuple[Any, ...]:
-    """Return what an endpoint may answer with, None for no content."""
+    """Return the types that an endpoint may answer with, None for no content."""
     is_union = isinstance(endpoint.result, UnionType)
     types = get_args(endpoint.result) if is_union else (endpoint.result,)
     return tuple(None if type is NoneType else type for type in types)
 
 
-def _described(endpoint: Endpoint, content: Callable[[Any], dict[str, Any]], refusal: type) -> dict[str, Any]:
+def _describe(endpoint: Endpoint, content: Callable[[Any], dict[str, Any]], error: type) -> dict[str, Any]:
     parameters = [_parameter(name, "path") for name in re.findall(r"\{(\w+)\}", endpoint.path)]
     parameters += [_parameter(name, "header") for name in ("x-emulator-account", "x-emulator-token")]
     parameters += [_parameter(name, "query", type) for name, type in endpoint.query.items()]
-    answers: dict[str, Any] = {"default": {"description": "A refusal"} | content(refusal)}
+    answers: dict[str, Any] = {"default": {"description": "An error"} | content(error)}
     for type in _contents(endpoint):
         answers |= (
-            {"200": {"description": "Done"} | content(type)} if type else {"204": {"description": "Done, or due"}}
+            {"200": {"description": "Done"} | content(type)} if type else {"204": {"description": "Done, or scheduled"}}
         )
     return {
         "operationId": endpoint.handler.__name__,

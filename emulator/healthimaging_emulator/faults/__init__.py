@@ -1,1 +1,1 @@
-"""Fault injection: the language, the engine, and one file for each kind of fault."""
+"""Fault injection: the language (``fault``), the engine, and one file for each kind of fault."""

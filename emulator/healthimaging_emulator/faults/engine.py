@@ -1,268 +1,286 @@
-"""Which rule fires for a request: rules at work, and their counts."""
+"""The faults of an account: which one is picked for a request, and their counts.
+
+Faults are tried in order. One that has only a latency fires and the search goes on; the first one with an effect ends
+it. A fault that is picked counts as fired at once, so that ``times`` is exact under threads; if its effect then finds
+nothing to do, because the operation answered with an error, ``uncount_unused`` takes the count back.
+
+``_lock`` guards the table of faults and all their counters and states. It is never held while a request waits: a
+waiting request registers an event with its fault, and removing the fault sets it.
+"""
 
 from __future__ import annotations
 
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from random import Random
 from typing import Any, NamedTuple
 
-import msgspec
 from msgspec import structs
 
-from healthimaging_emulator.clock import Clock
-from healthimaging_emulator.faults.fault import NO_RULE, RateEffect, Rule
-from healthimaging_emulator.healthimaging.operations import OPERATIONS
-from healthimaging_emulator.healthimaging.shapes import is_text
-from healthimaging_emulator.journal import Call
-from healthimaging_emulator.messages import Link
-from healthimaging_emulator.seeds.reader import explain
-from healthimaging_emulator.settings import Limits
+from ..clock import Clock
+from ..errors import ConflictError, NotFoundError
+from ..messages import Wait
+from ..settings import Settings
+from .check import check_fault
+from .effect import Effect
+from .fault import Fault
 
 
-class RuleError(ValueError):
-    """A rule that cannot be added: the mistake, and the path to it inside the rule or the list of rules."""
-
-    def __init__(self, message: str, path: str, *, is_conflict: bool = False) -> None:
-        self.message, self.path, self.is_conflict = message, path, is_conflict
-        super().__init__(message, path)
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
-
-
-def _checked(given: Rule | Mapping[str, Any], path: str) -> Rule:
-    """Return a rule that keeps its types' constraints, which msgspec checks only where it converts, and all others."""
-    try:
-        rule = msgspec.convert(msgspec.to_builtins(given), Rule)
-    except msgspec.ValidationError as error:
-        mistake, inside = explain(error)
-        raise RuleError(mistake, path + inside.removeprefix("$")) from None
-    if len(rule.effects) > 1:
-        raise RuleError(f"a rule has one effect, not {' and '.join(rule.effects)}", f"{path}.{rule.effects[1]}")
-    if not rule.effects and rule.delay is None:
-        raise RuleError("a rule has an effect, or a delay", path)
-    if rule.seconds is not None and rule.connection != "stall":
-        raise RuleError("seconds belong to a stall", f"{path}.seconds")
-    if rule.error is not None and rule.error.message is not None and not is_text(rule.error.message):
-        raise RuleError("a message is Unicode text", f"{path}.error.message")
-    operations = [each for each in OPERATIONS if rule.match.operation in (None, each.name)]
-    if not operations:
-        raise RuleError(f"no operation is called {rule.match.operation}", f"{path}.match.operation")
-    if rule.error is not None and rule.error.status is None:
-        modelled = {error.__name__ for operation in operations for error in operation.errors}
-        if rule.error.code not in modelled:
-            raise RuleError(f"{rule.error.code} is not one of the operation's, so it needs a status", f"{path}.error")
-    return rule
-
-
-class RuleStatus(Rule, frozen=True, kw_only=True):
-    """A rule that is armed: how many requests it matched, and how often it fired."""
+class FaultStatus(Fault, frozen=True, kw_only=True):
+    """An active fault with its counts: how many requests it matched, and how often it fired."""
 
     matched: int
     fired: int
 
 
-class Armed:
-    """A rule at work. Its counters belong to the lock of ``Faults``."""
+class RequestView(NamedTuple):
+    """The properties of a request that faults match."""
 
-    def __init__(self, rule: Rule, now: float) -> None:
-        self.rule = rule
+    operation: str
+    identifiers: Mapping[str, Sequence[str]]
+    page: int | None
+    attempt: int
+
+
+class ActiveFault:
+    """The state of a fault that was added. The lock of ``Faults`` guards its counters."""
+
+    def __init__(self, fault: Fault, operations: frozenset[str], elapsed: float) -> None:
+        self.fault = fault
+        self.effect = next(iter(fault.effects.values()), None)
         self.matched = self.fired = 0
-        self.random = Random(rule.seed).random
         self.is_removed = False
         self.waiting: set[threading.Event] = set()
-        self._added_at = self._filled_at = now
-        self._level = float(rule.rate.burst) if rule.rate else 0.0
+        self._operations = operations
+        self._first_page = self.effect.first_page() if self.effect else 1
+        self._identifiers = tuple(fault.match.identifiers.items())
+        self._random = Random(fault.seed).random
+        self._gate = self.effect.make_gate(elapsed) if self.effect else None
+        self._added_at = elapsed
 
     @property
-    def status(self) -> RuleStatus:
-        return RuleStatus(**structs.asdict(self.rule), matched=self.matched, fired=self.fired)
+    def status(self) -> FaultStatus:
+        """The fault with its counts."""
+        return FaultStatus(**structs.asdict(self.fault), matched=self.matched, fired=self.fired)
 
-    def matches(self, call: Call, attempt: int) -> bool:
-        match = self.rule.match
+    def matches(self, request: RequestView) -> bool:
+        """Whether a request matches the fault."""
+        match = self.fault.match
         return (
-            (match.operation is None or match.operation == call.operation)
-            and (match.datastore_id is None or match.datastore_id == call.datastore_id)
-            and (match.image_set_id is None or match.image_set_id == call.image_set_id)
-            and is_among(call.page, match.page)
-            and is_among(attempt, match.attempt)
-            and (self.rule.page is None or (call.page or 0) >= FIRST_PAGE.get(self.rule.page, 1))
+            request.operation in self._operations
+            and self._is_about(request.identifiers)
+            and is_among(request.page, match.page)
+            and is_among(request.attempt, match.attempt)
+            and (self._first_page == 1 or (request.page or 0) >= self._first_page)
         )
 
-    def fires(self, now: float) -> bool:
-        """Count a match, and say whether the rule fires for it."""
-        rule = self.rule
+    def _is_about(self, identifiers: Mapping[str, Sequence[str]]) -> bool:
+        for name, value in self._identifiers:  # noqa: SIM110  # takes a third of the time of all() with a generator
+            if value not in identifiers.get(name, ()):
+                return False
+        return True
+
+    def fires(self, elapsed: float) -> bool:
+        """Count a match, and say whether the fault fires for it."""
+        fault = self.fault
         self.matched += 1
-        turn = self.matched - rule.skip - 1
+        turn = self.matched - fault.skip - 1
         fires = (
             turn >= 0
-            and turn % rule.every == 0
-            and (rule.times is None or self.fired < rule.times)
-            and (rule.expires_after is None or round(now - self._added_at, 3) < rule.expires_after)
-            and (rule.probability == 1 or self.random() < rule.probability)
-            and (rule.rate is None or self._is_empty(rule.rate, now))
+            and turn % fault.every == 0
+            and (fault.times is None or self.fired < fault.times)
+            and (fault.expires_after is None or round(elapsed - self._added_at, 3) < fault.expires_after)
+            and (fault.probability == 1 or self._random() < fault.probability)
+            and (self._gate is None or self._gate.is_open(elapsed))
         )
         self.fired += fires
         return fires
 
-    def delay(self) -> float:
-        """Throw the dice for the pause before this answer, in seconds."""
-        delay = self.rule.delay
-        if delay is None:
-            return 0.0
-        jitter = delay.jitter * (2 * self.random() - 1) if delay.jitter else 0.0
-        return max(0.0, round(delay.seconds + jitter, 6))
-
-    def _is_empty(self, rate: RateEffect, now: float) -> bool:
-        refill = max(0.0, round(now - self._filled_at, 3)) * rate.per_second
-        self._level, self._filled_at = min(float(rate.burst), self._level + refill), max(self._filled_at, now)
-        if self._level < 1 - 1e-9:  # 0.04 s at 25 a second are a whole token, whatever the floats say
-            return True
-        self._level -= 1
-        return False
-
-
-FIRST_PAGE = {"repeat-token": 2, "cycle": 3}
-"""Where a token can be repeated, and where one can lead back: the first page has none."""
+    def sample_latency(self) -> float:
+        """Return the pause of one answer, in seconds."""
+        latency = self.fault.latency_effect
+        return latency.sample(self._random) if latency else 0.0
 
 
 def is_among(found: int | str | None, wanted: Any) -> bool:
-    """Say whether a rule matches one thing: that which it names, one of several, or any."""
+    """Whether a property is the wanted one, or one of several; if none is wanted, any will do."""
     return wanted is None or found == wanted or (isinstance(wanted, list) and found in wanted)
 
 
-class Firing(NamedTuple):
-    """What fires for a request: rules, of which the last may have an effect, and the delay of each in seconds."""
+class Injection(NamedTuple):
+    """The faults picked for one request, and the latency of each in seconds. Only the last one may have an effect."""
 
-    rules: tuple[Armed, ...] = ()
-    delays: tuple[float, ...] = ()
+    active: tuple[ActiveFault, ...] = ()
+    latencies: tuple[float, ...] = ()
 
     @property
     def ids(self) -> list[str]:
-        return [str(armed.rule.id) for armed in self.rules]
+        """The ids of the faults."""
+        return [str(each.fault.id) for each in self.active]
 
     @property
-    def delay(self) -> float:
-        return round(sum(self.delays), 6)
+    def effect(self) -> Effect:
+        """The effect of the last fault, or one that does nothing."""
+        return (self.active[-1].effect if self.active else None) or NO_EFFECT
 
     @property
-    def rule(self) -> Rule:
-        """The rule whose effect applies; one without any where none does."""
-        return self.rules[-1].rule if self.rules else NO_RULE
+    def is_after(self) -> bool:
+        """Whether the effect acts after the operation."""
+        return bool(self.active) and self.active[-1].fault.when == "after"
+
+    def latencies_of(self, *, after: bool) -> Iterator[tuple[ActiveFault, float]]:
+        """Return the pauses before or after the operation."""
+        for active, seconds in zip(self.active, self.latencies, strict=True):
+            if (active.fault.when == "after") == after and seconds > 0:
+                yield active, seconds
+
+
+NO_EFFECT = Effect()
 
 
 class Faults:
-    """One account's rules, in order. Counting is exact under threads."""
+    """The faults of one account, in order."""
 
-    def __init__(self, clock: Clock, rules: Sequence[Rule] = (), limits: Limits = Limits()) -> None:
+    def __init__(self, clock: Clock, faults: Sequence[Fault] = (), settings: Settings | None = None) -> None:
         self._clock = clock
-        self._limits = limits
-        self._initial = tuple(rules)
+        self._settings = settings or Settings()
+        self._initial = tuple(faults)
         self._lock = threading.Lock()
-        self._armed = self._arm(rules, {})
+        self._active = self._activate(faults, {})
 
-    def reset(self, rules: Sequence[Rule] | None = None) -> None:
-        """Drop all rules, and arm those of the seed again, or those of another seed from now on."""
+    def reset(self, faults: Sequence[Fault] | None = None) -> None:
+        """Return to the faults of the seed, or replace these by others, to which later resets return."""
         with self._lock:
-            self._initial = self._initial if rules is None else tuple(rules)
-            self._end(*self._armed.values())
-            self._armed = self._arm(self._initial, {})
+            self._initial = self._initial if faults is None else tuple(faults)
+            self._end(*self._active.values())
+            self._active = self._activate(self._initial, {})
 
-    def rules(self) -> list[Rule]:
-        """Return the rules without their counts."""
+    def without_counts(self) -> list[Fault]:
+        """Return the faults without their counts."""
         with self._lock:
-            return [armed.rule for armed in self._armed.values()]
+            return [active.fault for active in self._active.values()]
 
-    def add(self, *rules: Rule | Mapping[str, Any], once: Callable[[], None] = lambda: None) -> list[RuleStatus]:
-        """Arm rules behind those that there are, all or none, and return them with their ids.
+    def add(self, *faults: Fault | Mapping[str, Any]) -> list[FaultStatus]:
+        """Add faults at the end, all or none, and return them with their ids.
 
-        A rule may be a mapping in the wire's spelling. ``once`` is called when the rules are found good; if it raises,
-        none is armed. Raises ``RuleError``, or ``LimitExceeded`` for too many.
+        A fault may be a mapping in the wire's spelling. Raises ``InvalidError``, ``ConflictError`` for an id that is
+        taken, or ``LimitExceededError``.
         """
+        return self.add_with(lambda: None, *faults)
+
+    def add_with(self, first: Callable[[], None], *faults: Fault | Mapping[str, Any]) -> list[FaultStatus]:
+        """Add faults. ``first`` is called after they are found valid; if it raises, none is added."""
         with self._lock:
-            if rules:  # a seed may have any number
-                self._limits.check("faults", len(self._armed) - len(self._initial) + len(rules))
-            armed = self._arm(rules, self._armed)
-            once()
-            before, self._armed = len(self._armed), armed
-            return [each.status for each in list(armed.values())[before:]]
+            if faults:  # a seed may have any number
+                self._settings.check_limit("faults", len(self._active) - len(self._initial) + len(faults))
+            active = self._activate(faults, self._active)
+            first()
+            before, self._active = len(self._active), active
+            return [each.status for each in [*active.values()][before:]]
 
     def remove(self, id: str) -> None:
-        """Disarm a rule, and end the stalls and delays that it causes. Raises ``KeyError``."""
+        """Remove a fault, and end the stalls and delays that it causes. Raises ``NotFoundError``."""
         with self._lock:
-            self._end(self._armed[id])
-            del self._armed[id]
+            self._end(self._find(id))
+            del self._active[id]
 
     def clear(self) -> None:
-        """Disarm all rules."""
+        """Remove all faults."""
         with self._lock:
-            self._end(*self._armed.values())
-            self._armed = {}
+            self._end(*self._active.values())
+            self._active = {}
 
-    def __iter__(self) -> Iterator[RuleStatus]:
+    def __iter__(self) -> Iterator[FaultStatus]:
         with self._lock:
-            return iter([armed.status for armed in self._armed.values()])
+            return iter([active.status for active in self._active.values()])
 
     def __len__(self) -> int:
-        return len(self._armed)
+        return len(self._active)
 
-    def __getitem__(self, id: str) -> RuleStatus:
+    def __getitem__(self, id: str) -> FaultStatus:
         with self._lock:
-            return self._armed[id].status
+            return self._find(id).status
 
-    def fire(self, call: Call, attempt: int) -> Firing:
-        """Find what fires: any number of bare delays, and the first rule with an effect, which ends the search."""
-        if not self._armed:
-            return Firing()
-        fired: list[Armed] = []
+    def pick(self, request: RequestView, elapsed: float) -> Injection:
+        """Pick the faults that fire for a request: any number with latency only, and the first one with an effect.
+
+        ``elapsed`` is the time of the account's clock.
+        """
+        if not self._active:
+            return NO_INJECTION
+        fired: list[ActiveFault] = []
         with self._lock:
-            now = self._clock.now()
-            for armed in self._armed.values():
-                if armed.matches(call, attempt) and armed.fires(now):
-                    fired.append(armed)
-                    if armed.rule.effects:
+            for active in self._active.values():
+                if active.matches(request) and active.fires(elapsed):
+                    fired.append(active)
+                    if active.effect:
                         break
-            return Firing(tuple(fired), tuple(armed.delay() for armed in fired))
+            return Injection(tuple(fired), tuple(active.sample_latency() for active in fired))
 
-    def hold_up(self, firing: Firing, link: Link) -> None:
-        """Wait as long as the rules that fired want."""
-        for armed, seconds in zip(firing.rules, firing.delays, strict=True):
-            self._hold(armed, seconds, link)
+    def uncount_unused(self, injection: Injection, *, effect_acted: bool, has_succeeded: bool) -> list[str]:
+        """Take back the counts of the faults that found nothing to do, and return their ids.
 
-    def stall(self, firing: Firing, link: Link) -> None:
-        """Wait as long as the last rule that fired wants its connection to stall."""
-        if link.is_patient:
-            self._hold(firing.rules[-1], firing.rule.stall_seconds, link)
+        ``effect_acted`` says whether the effect did something, ``has_succeeded`` whether the operation succeeded: if
+        not, a latency that comes after it did not happen.
+        """
+        unused = [
+            active
+            for active in injection.active
+            if not (effect_acted if active.effect else has_succeeded or active.fault.when != "after")
+        ]
+        with self._lock:
+            for active in unused:
+                active.fired -= 1
+        return [str(active.fault.id) for active in unused]
 
-    def _hold(self, armed: Armed, seconds: float, link: Link) -> None:
-        """Wait, unless time stands still, until the rule is removed or the server stops."""
+    def wait(self, active: ActiveFault, seconds: float) -> Iterator[Wait]:
+        """Yield the pause that a fault causes. Removing the fault ends it; while the clock is frozen it is virtual."""
+        with self._waiting(active) as end:
+            if end is not None and seconds > 0:
+                yield Wait(seconds, end, is_virtual=self._clock.is_frozen)
+
+    @contextmanager
+    def _waiting(self, active: ActiveFault) -> Iterator[threading.Event | None]:
         end = threading.Event()
         with self._lock:
-            if seconds <= 0 or self._clock.is_frozen or armed.is_removed:
-                return
-            armed.waiting.add(end)
-        link.wait(end, seconds)
-        with self._lock:
-            armed.waiting.discard(end)
+            if active.is_removed:
+                end = None  # type: ignore[assignment]
+            else:
+                active.waiting.add(end)
+        try:
+            yield end
+        finally:
+            with self._lock:
+                active.waiting.discard(end)
 
-    def _arm(self, given: Sequence[Rule | Mapping[str, Any]], present: Mapping[str, Armed]) -> dict[str, Armed]:
-        """Return the present rules and behind them the new ones, each under an id."""
-        armed = dict(present)
-        rules = [_checked(rule, f"$[{index}]") for index, rule in enumerate(given)]
-        taken = {*present, *(rule.id for rule in rules)}
-        for index, rule in enumerate(rules):
-            id = rule.id or next(id for n in itertools.count(len(armed) + 1) if (id := f"fault-{n}") not in taken)
-            if id in armed:
-                raise RuleError(f"there is a rule {id} already", f"$[{index}].id", is_conflict=True)
-            armed[id] = Armed(structs.replace(rule, id=id), self._clock.now())
+    def _find(self, id: str) -> ActiveFault:
+        if id not in self._active:
+            raise NotFoundError(f"there is no fault {id}")
+        return self._active[id]
+
+    def _activate(
+        self, given: Sequence[Fault | Mapping[str, Any]], present: Mapping[str, ActiveFault]
+    ) -> dict[str, ActiveFault]:
+        """Return the present faults followed by the new ones, each under an id."""
+        active = dict(present)
+        checked = [check_fault(fault, f"$[{index}]") for index, fault in enumerate(given)]
+        taken = {*present, *(fault.id for fault, _ in checked)}
+        for index, (fault, operations) in enumerate(checked):
+            id = fault.id or next(id for n in itertools.count(len(active) + 1) if (id := f"fault-{n}") not in taken)
+            if id in active:
+                raise ConflictError(f"there is a fault {id} already", path=f"$[{index}].id")
+            active[id] = ActiveFault(structs.replace(fault, id=id), operations, self._clock.elapsed())
             taken.add(id)
-        return armed
+        return active
 
     @staticmethod
-    def _end(*ended: Armed) -> None:
-        for armed in ended:
-            armed.is_removed = True
-            for event in armed.waiting:
+    def _end(*ended: ActiveFault) -> None:
+        for active in ended:
+            active.is_removed = True
+            for event in active.waiting:
                 event.set()
+
+
+NO_INJECTION = Injection()

@@ -1,75 +1,115 @@
-"""Fault rules: what a test wants to go wrong, and when. One language for seeds, files, Python and HTTP."""
+"""The fault language: which requests a fault is for, when it fires, and its effect.
+
+Seeds, files, Python and HTTP use the same language. The effect of a ``Fault`` is the member named after its kind.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
-from msgspec import Meta, Struct
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from healthimaging_emulator.healthimaging.shapes import DatastoreId, ImageSetId, matching, prepare
+from ..aws.members import pattern
+from ..healthimaging.shapes.identifiers import Arn, DatastoreId, ImageFrameId, ImageSetId, JobId
+from .connection import ConnectionEffect, ConnectionKind
+from .corrupt import CorruptEffect, CorruptKind
+from .effect import Effect
+from .error import ErrorEffect
+from .latency import Latency
+from .pagination import PaginationEffect, PaginationKind
+from .rate_limit import RateLimitEffect
+from .respond import RespondEffect
+from .workflow import WorkflowEffect
 
-PageEffect = Literal["repeat-token", "cycle", "empty-page", "drop-token", "duplicate-item", "skip-item", "stale-token"]
-BodyEffect = Literal[
-    "truncate", "empty", "not-json", "html", "missing-member", "unknown-enum", "unknown-member", "iso-timestamps"
-]
-ConnectionEffect = Literal["reset", "close", "cut", "stall"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-Seconds = Annotated[float, Meta(ge=0, le=86400)]
 Count = Annotated[int, Meta(ge=1)]
-Several = Annotated[list[Count], Meta(max_length=1000)]
+Counts = Annotated[list[Count], Meta(min_length=1, max_length=1000)]
+Names = Annotated[list[str], Meta(min_length=1, max_length=100)]
 
 
-class _Part(
-    Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True, repr_omit_defaults=True
+class Match(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    rename="camel",
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    repr_omit_defaults=True,
 ):
-    pass
+    """The requests that a fault is for. A member that is left out matches all.
 
+    ``image_set_id`` is also the source or the destination of a copy. ``page`` counts from 1, ``attempt`` is the SDK's
+    own count.
+    """
 
-class Match(_Part, frozen=True, kw_only=True):
-    """Which requests a rule looks at; what is left out matches all."""
-
-    operation: str | None = None
+    operation: str | Names | None = None
     datastore_id: DatastoreId | None = None
     image_set_id: ImageSetId | None = None
-    page: Count | Several | None = None
-    attempt: Count | Several | None = None
+    image_frame_id: ImageFrameId | None = None
+    job_id: JobId | None = None
+    resource_arn: Arn | None = None
+    page: Count | Counts | None = None
+    attempt: Count | Counts | None = None
+
+    @property
+    def identifiers(self) -> dict[str, str]:
+        """The identifiers that a request must have, in the wire's spelling."""
+        return {wire: value for attribute, wire in IDENTIFIERS.items() if (value := getattr(self, attribute))}
 
 
-class Delay(_Part, frozen=True):
-    """A pause before the answer: ``seconds``, and up to ``jitter`` seconds more or less."""
+IDENTIFIERS = {
+    "datastore_id": "datastoreId",
+    "image_set_id": "imageSetId",
+    "image_frame_id": "imageFrameId",
+    "job_id": "jobId",
+    "resource_arn": "resourceArn",
+}
 
-    seconds: Seconds
-    jitter: Seconds = 0.0
+
+class FaultOptions(TypedDict, total=False):
+    """When a fault fires, and for which requests: members of ``Fault`` and ``Match`` as keyword arguments."""
+
+    id: str
+    operation: str | list[str]
+    datastore_id: str
+    image_set_id: str
+    image_frame_id: str
+    job_id: str
+    resource_arn: str
+    page: int | list[int]
+    attempt: int | list[int]
+    skip: int
+    every: int
+    times: int
+    probability: float
+    seed: int
+    expires_after: float
+    when: Literal["before", "after"]
+    latency: Latency
 
 
-class ErrorEffect(_Part, frozen=True, kw_only=True):
-    """An error instead of an answer. ``status`` is needed for a code that the operation does not model.
+class Fault(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    rename="camel",
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    repr_omit_defaults=True,
+):
+    """One fault: when it fires, and its one effect. ``latency`` may stand alone or with any effect.
 
-    ``retry_after`` in seconds is sent as ``Retry-After``, and as ``x-amz-retry-after`` in milliseconds.
+    With n the number of the matching request, from 1, a fault may fire if n > ``skip`` and n - ``skip`` - 1 is a
+    multiple of ``every``: at most ``times``, within ``expires_after`` seconds of the account's clock, and with a
+    ``probability`` from a generator of its own that ``seed`` makes repeatable. With ``when="after"`` the operation is
+    carried out, but the client gets the fault instead of its answer.
     """
 
-    code: Annotated[str, matching("[!-~]{1,256}")]
-    message: Annotated[str, Meta(max_length=8192)] | None = None
-    status: Annotated[int, Meta(ge=400, le=599)] | None = None
-    retry_after: Seconds | None = None
-
-
-class RateEffect(_Part, frozen=True, kw_only=True):
-    """A token bucket by the account's clock; ThrottlingException while it is empty."""
-
-    per_second: Annotated[float, Meta(gt=0, le=1e6)]
-    burst: Count
-
-
-class Rule(_Part, frozen=True, kw_only=True):
-    """One fault rule: when it fires, and its one effect. ``delay`` may stand alone or with any.
-
-    With n the number of the match, from 1, it may fire when n > ``skip`` and n - ``skip`` - 1 is a multiple of
-    ``every``: at most ``times``, for ``expires_after`` seconds of the account's clock, and with a ``probability`` whose
-    dice ``seed`` makes repeatable. ``seconds`` is how long a stall lasts.
-    """
-
-    id: Annotated[str, matching("[A-Za-z0-9._-]{1,128}")] | None = None
+    id: Annotated[str, pattern("[A-Za-z0-9._-]{1,128}")] | None = None
     match: Match = Match()
     skip: Annotated[int, Meta(ge=0)] = 0
     every: Count = 1
@@ -77,32 +117,30 @@ class Rule(_Part, frozen=True, kw_only=True):
     probability: Annotated[float, Meta(ge=0, le=1)] = 1.0
     seed: int = 0
     expires_after: Annotated[float, Meta(gt=0, le=1e9)] | None = None
-    delay: Delay | None = None
-    error: ErrorEffect | None = None
-    rate: RateEffect | None = None
-    page: PageEffect | None = None
-    body: BodyEffect | None = None
-    connection: ConnectionEffect | None = None
-    seconds: Seconds | None = None
+    when: Literal["before", "after"] | None = None
+    error_effect: ErrorEffect | None = msgspec.field(default=None, name="error")
+    rate_limit_effect: RateLimitEffect | None = msgspec.field(default=None, name="rateLimit")
+    pagination_effect: PaginationKind | None = msgspec.field(default=None, name="pagination")
+    corrupt_effect: CorruptKind | None = msgspec.field(default=None, name="corrupt")
+    connection_effect: ConnectionKind | ConnectionEffect | None = msgspec.field(default=None, name="connection")
+    workflow_effect: WorkflowEffect | None = msgspec.field(default=None, name="workflow")
+    respond_effect: dict[str, Any] | None = msgspec.field(default=None, name="respond")
+    latency_effect: Latency | None = msgspec.field(default=None, name="latency")
 
     @property
-    def stall_seconds(self) -> float:
-        """How long a stall lasts: a minute, as long as boto3 waits for an answer, if the rule does not say."""
-        return 60.0 if self.seconds is None else self.seconds
-
-    @property
-    def effects(self) -> list[str]:
-        """The names of the effects that the rule has, apart from its delay."""
-        return [name for name in ("error", "rate", "page", "body", "connection") if getattr(self, name) is not None]
-
-
-NO_RULE = Rule()
-
-prepare(Rule)
-
-
-class Fault:
-    """Makes rules. Further keywords are those of ``Rule`` and ``Match``: ``Fault.body("empty", page=2, times=1)``."""
+    def effects(self) -> dict[str, Effect]:
+        """The effects that are given, by the name of their kind; a valid fault has one, or only latency."""
+        connection = self.connection_effect
+        found: dict[str, Effect | None] = {
+            "error": self.error_effect,
+            "rateLimit": self.rate_limit_effect,
+            "pagination": PaginationEffect(kind=self.pagination_effect) if self.pagination_effect else None,
+            "corrupt": CorruptEffect(kind=self.corrupt_effect) if self.corrupt_effect else None,
+            "connection": ConnectionEffect(kind=connection) if isinstance(connection, str) else connection,
+            "workflow": self.workflow_effect,
+            "respond": None if self.respond_effect is None else RespondEffect(output=self.respond_effect),
+        }
+        return {name: effect for name, effect in found.items() if effect is not None}
 
     @staticmethod
     def error(
@@ -111,40 +149,66 @@ class Fault:
         *,
         status: int | None = None,
         retry_after: float | None = None,
-        **when: Any,
-    ) -> Rule:
-        """Answer with an error; see ``ErrorEffect``."""
-        return _rule(when, error=ErrorEffect(code=code, message=message, status=status, retry_after=retry_after))
+        **options: Unpack[FaultOptions],
+    ) -> Fault:
+        """Return a fault that answers with an error; see ``ErrorEffect``."""
+        effect = ErrorEffect(code=code, message=message, status=status, retry_after=retry_after)
+        return _make(options, error_effect=effect)
 
     @staticmethod
-    def rate(per_second: float, burst: int, **when: Any) -> Rule:
-        """Throttle what exceeds a rate; see ``RateEffect``."""
-        return _rule(when, rate=RateEffect(per_second=per_second, burst=burst))
+    def rate_limit(per_second: float, burst: int, **options: Unpack[FaultOptions]) -> Fault:
+        """Return a fault that throttles requests beyond a rate; see ``RateLimitEffect``."""
+        return _make(options, rate_limit_effect=RateLimitEffect(per_second=per_second, burst=burst))
 
     @staticmethod
-    def page(effect: PageEffect, **when: Any) -> Rule:
-        """Change the entries or the token of a page; see ``effects.bend_page``."""
-        return _rule(when, page_effect=effect)
+    def pagination(kind: PaginationKind, **options: Unpack[FaultOptions]) -> Fault:
+        """Return a fault that changes the entries or the token of a page; see ``PaginationEffect``."""
+        return _make(options, pagination_effect=kind)
 
     @staticmethod
-    def body(effect: BodyEffect, **when: Any) -> Rule:
-        """Spoil the body of a page; see ``effects.bend_body``."""
-        return _rule(when, body=effect)
+    def corrupt(kind: CorruptKind, **options: Unpack[FaultOptions]) -> Fault:
+        """Return a fault that spoils the body of an answer; see ``CorruptEffect``."""
+        return _make(options, corrupt_effect=kind)
 
     @staticmethod
-    def connection(effect: ConnectionEffect, *, seconds: float | None = None, **when: Any) -> Rule:
-        """Break the connection; ``seconds`` is how long a stall lasts."""
-        return _rule(when, connection=effect, seconds=seconds)
+    def connection(kind: ConnectionKind, *, seconds: float | None = None, **options: Unpack[FaultOptions]) -> Fault:
+        """Return a fault that breaks the connection; ``seconds`` is how long a stall lasts."""
+        return _make(
+            options, connection_effect=ConnectionEffect(kind=kind, seconds=seconds) if seconds is not None else kind
+        )
 
     @staticmethod
-    def delay(seconds: float, jitter: float = 0.0, **when: Any) -> Rule:
-        """Answer late, and go on to the next rule."""
-        return _rule(when, delay=Delay(seconds, jitter))
+    def workflow(
+        outcome: Literal["succeeded", "failed"] = "succeeded",
+        message: str | None = None,
+        *,
+        reads: int | UnsetType | None = UNSET,
+        seconds: float | UnsetType | None = UNSET,
+        **options: Unpack[FaultOptions],
+    ) -> Fault:
+        """Return a fault that changes how an operation goes on and ends; see ``WorkflowEffect``."""
+        effect = WorkflowEffect(outcome=outcome, message=message, reads=reads, seconds=seconds)
+        return _make(options, workflow_effect=effect)
+
+    @staticmethod
+    def respond(output: Mapping[str, Any], **options: Unpack[FaultOptions]) -> Fault:
+        """Return a fault that answers with an output of the test's own; see ``RespondEffect``."""
+        return _make(options, respond_effect=dict(output))
+
+    @staticmethod
+    def latency(seconds: float, jitter: float = 0.0, **options: Unpack[FaultOptions]) -> Fault:
+        """Return a fault that only delays the answer; a later fault may fire for the same request."""
+        return _make(options, latency_effect=Latency(seconds, jitter))
 
 
-def _rule(when: dict[str, Any], **effect: Any) -> Rule:
-    match = Match(**{name: value for name, value in when.items() if name in Match.__struct_fields__})
-    rest = {name: value for name, value in when.items() if name not in Match.__struct_fields__}
-    if "page_effect" in effect:  # ``page`` alone is the page that is matched
-        effect["page"] = effect.pop("page_effect")
-    return Rule(match=match, **rest, **effect)
+def _make(options: Mapping[str, Any], **effect: Any) -> Fault:
+    match = {name: value for name, value in options.items() if name in Match.__struct_fields__}
+    rest = {
+        "latency_effect" if name == "latency" else name: value
+        for name, value in options.items()
+        if name not in Match.__struct_fields__
+    }
+    return Fault(match=Match(**match), **(rest | effect))
+
+
+msgspec.json.Decoder(Fault)  # two threads that prepare a type at the same time crash Python (msgspec 0.22)

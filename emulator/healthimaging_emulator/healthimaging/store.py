@@ -1,208 +1,405 @@
-"""Data stores, image sets and their versions: a baseline that is never written, and one account's changes over it."""
+"""Data stores and image sets: a baseline that is never written, and one account's changes over it.
+
+Invariants. The baseline is shared by all accounts. Records are frozen and replaced whole, so a reader takes one without
+a lock and sees one moment. All writing happens under ``_lock``: a change checks and writes in one step, and an
+exception inside it leaves nothing behind. The time that an operation holds the lock does not grow with the length of a
+history or the number of image sets; only a test that replaces an older version copies the history.
+
+Order. Changes that are due later, and transitions with a due time, lie in one heap by the elapsed time of the account's
+clock. ``settle`` carries out everything that is due; every request begins with it. The lock of the clock is taken
+inside this one, never the other way round.
+"""
 
 from __future__ import annotations
 
 import heapq
 import itertools
 import logging
+import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import structs
 
-from healthimaging_emulator.aws.errors import ResourceNotFoundException
-from healthimaging_emulator.healthimaging.shapes import DatastoreId, ImageSetProperties, timestamp
-from healthimaging_emulator.settings import Limits
+from ..clock import Clock, Moment, duration
+from ..errors import ConflictError, EmulatorError, InvalidError, NotFoundError
+from ..settings import Settings
+from .history import History
+from .messages import datastore_not_found, image_set_locked, image_set_not_found, not_latest
+from .records import ImageSet, Version, check_version
+from .shapes.identifiers import DatastoreId, ImageSetId
+from .transitions import Key, Pace, Transition
 
-log = logging.getLogger("emulator")
+log = logging.getLogger("healthimaging_emulator")
 
-History = tuple[ImageSetProperties, ...]
-"""All versions of one image set, oldest first; replaced whole, so that a reader needs no lock."""
-
-Baseline = Mapping[str, Mapping[str, History]]
-"""Histories by data store and image set: what a seed says, shared by all accounts."""
-
-
-class AlreadyExists(ValueError):
-    """An image set that is to be added is there already."""
+Baseline = Mapping[str, Mapping[str, ImageSet]]
+"""Image sets by data store and id, as a seed describes them; all accounts share them."""
 
 
 class Store:
-    """One account's view. ``now`` gives epoch seconds: for times that a change leaves out, and for when it is due.
+    """One account's image sets. Raises ``LimitExceededError`` for more versions or changes than the settings allow."""
 
-    What it adds to the baseline, and what is to come, has a limit: going beyond raises ``LimitExceeded``.
-    """
-
-    def __init__(self, baseline: Baseline, now: Callable[[], float], limits: Limits = Limits()) -> None:
+    def __init__(self, baseline: Baseline, clock: Clock, settings: Settings) -> None:
         self._baseline = baseline
-        self._changes: dict[str, dict[str, History]] = {}
-        self._pending: list[tuple[float, int, Change]] = []
-        self._added = 0
-        self._scheduled = itertools.count()
-        self._now = now
-        self._limits = limits
+        self._clock = clock
+        self._settings = settings
         self._lock = threading.RLock()
+        self._count = itertools.count()
+        self.reset()
 
     def reset(self, baseline: Baseline | None = None) -> None:
-        """Drop all changes, also those that are not yet due; go back to the baseline, or begin with another one."""
+        """Drop all changes, also those that are due later; keep the baseline, or begin with another one."""
         with self._lock:
             self._baseline = self._baseline if baseline is None else baseline
-            self._changes, self._pending, self._added = {}, [], 0
+            self._changed: dict[str, dict[str, ImageSet]] = {}
+            self._scheduled: list[tuple[float, int, _Scheduled | Transition]] = []
+            self._waiting: dict[Key, list[_Scheduled]] = {}
+            self._transitions: dict[Transition, None] = {}
+            self._accessed: dict[Key, float] = {}
+            self._added = 0
 
-    def history(self, datastore_id: str, image_set_id: str) -> History:
-        """Return an image set's versions. Raises ``ResourceNotFoundException``."""
-        self._settle()
-        return self._history(datastore_id, image_set_id)
+    # Reading.
 
-    def _history(self, datastore_id: str, image_set_id: str) -> History:
-        changed = self._changes.get(datastore_id, {}).get(image_set_id)
+    def image_set(self, datastore_id: str, image_set_id: str) -> ImageSet:
+        """Return an image set. Raises ``ResourceNotFoundException``."""
+        changed = self._changed.get(datastore_id, {}).get(image_set_id)
         if changed is not None:
             return changed
-        if datastore_id not in self._baseline and datastore_id not in self._changes:
-            raise ResourceNotFoundException(f"Datastore {datastore_id} was not found.")
-        history = self._baseline.get(datastore_id, {}).get(image_set_id)
-        if history is None:
-            message = ResourceNotFoundException.message.format(imageSetId=image_set_id, datastoreId=datastore_id)
-            raise ResourceNotFoundException(message)
-        return history
+        if datastore_id not in self._baseline and datastore_id not in self._changed:
+            raise datastore_not_found(datastore_id)
+        found = self._baseline.get(datastore_id, {}).get(image_set_id)
+        if found is None:
+            raise image_set_not_found(datastore_id, image_set_id)
+        return found
 
-    def histories(self) -> dict[str, dict[str, History]]:
-        """Return all there is, by data store and image set."""
+    def current(self, key: Key) -> ImageSet:
+        """Return an image set as it is now, outside of a request. Raises ``ResourceNotFoundException``."""
+        self.settle(self._clock.read())
+        return self.image_set(*key)
+
+    def image_sets(self) -> dict[str, dict[str, ImageSet]]:
+        """Return all image sets, by data store and id."""
         with self._lock:
-            self._settle()
+            self.settle(self._clock.read())
             return {
-                datastore_id: {**self._baseline.get(datastore_id, {}), **self._changes.get(datastore_id, {})}
-                for datastore_id in {**self._baseline, **self._changes}
+                datastore_id: {**self._baseline.get(datastore_id, {}), **self._changed.get(datastore_id, {})}
+                for datastore_id in {**self._baseline, **self._changed}
             }
 
-    def merge(self, added: Baseline) -> None:
-        """Add image sets, all or none. Raises ``AlreadyExists``."""
+    def image_sets_of(self, datastore_id: str) -> Iterator[ImageSet]:
+        """Return the image sets of one data store: first the unchanged ones, then the ones the account has changed."""
+        changed = dict(self._changed.get(datastore_id, {}))
+        unchanged = (each for id, each in self._baseline.get(datastore_id, {}).items() if id not in changed)
+        return itertools.chain(unchanged, changed.values())
+
+    def last_accessed(self, key: Key) -> float | None:
+        """Return when the metadata or a frame of an image set was last read."""
+        return self._accessed.get(key)
+
+    def touch(self, key: Key, date: float) -> None:
+        """Note that the metadata or a frame of an image set was read."""
+        self._accessed[key] = date
+
+    # Operations.
+
+    @contextmanager
+    def change(self, moment: Moment, met: set[Transition]) -> Iterator[Change]:
+        """Check and write in one step: the changes are committed if the block ends without an exception.
+
+        If the change is refused because of a transition, this transition is added to ``met``.
+        """
         with self._lock:
-            for datastore_id, image_sets in added.items():
-                known = self._baseline.get(datastore_id, {}), self._changes.get(datastore_id, {})
-                for image_set_id in image_sets:
-                    if any(image_set_id in each for each in known):
-                        raise AlreadyExists(f"image set {image_set_id} is in data store {datastore_id} already")
-            new = [id for id in added if id not in self._baseline and id not in self._changes]
-            self._grow(len(new) + sum(len(history) for image_sets in added.values() for history in image_sets.values()))
-            for datastore_id, image_sets in added.items():
-                self._changes.setdefault(datastore_id, {}).update(image_sets)
+            self.settle(moment)
+            change = Change(self, moment, met)
+            yield change
+            self._limit_versions(change.added)
+            for draft in change.drafts.values():
+                self._put(draft.record)
+            if change.transition is not None:
+                self._begin(change.transition, change.pace, moment)
 
-    def add(self, datastore_id: str, image_set_id: str, **members: Any) -> None:
-        """Add an image set with its version 1, and its data store where that is new.
-
-        Left out, the version is ACTIVE, CREATED, and created now. Raises ``AlreadyExists``.
-        """
-        defaults = {"image_set_state": "ACTIVE", "image_set_workflow_status": "CREATED", "created_at": self._now()}
-        version = _checked({"image_set_id": image_set_id, "version_id": "1"} | defaults | members)
-        msgspec.convert(datastore_id, DatastoreId)
-        self.merge({datastore_id: {image_set_id: (version,)}})
-
-    def append(
-        self, datastore_id: str, image_set_id: str, *, after: float = 0.0, **members: Any
-    ) -> ImageSetProperties | None:
-        """Add the next version and return it, or None if it appears only in ``after`` seconds.
-
-        Members are those of ``ImageSetProperties``, in Python's spelling. Left out, ``version_id`` is the next number,
-        ``created_at`` the image set's, and ``updated_at`` the time when the version appears. Raises
-        ``ResourceNotFoundException``, and ``ValueError`` or ``TypeError`` for members that break the model.
-        """
-        if after and "version_id" in members:
-            raise ValueError("a version that appears later numbers itself")
-
-        def change(history: History, now: float) -> History:
-            last = history[-1]
-            version = _follower(history, {"version_id": str(last.number + 1)} | members, now)
-            if version.number <= last.number:
-                raise ValueError(f"version {version.version_id} does not follow {last.version_id}")
-            return (*history, version)
-
-        changed = self._change(Change(datastore_id, image_set_id, change, adds=1), after)
-        return changed[-1] if changed else None
-
-    def replace(
-        self, datastore_id: str, image_set_id: str, version_id: str, *, after: float = 0.0, **members: Any
-    ) -> ImageSetProperties | None:
-        """Put another version in the place of one, whole; return it, or None if that is in ``after`` seconds.
-
-        Raises ``LookupError`` where the image set has no such version; see ``append`` for the rest.
-        """
-
-        def change(history: History, now: float) -> History:
-            if all(each.version_id != version_id for each in history):
-                raise LookupError(f"image set {image_set_id} has no version {version_id}")
-            version = _follower(history, {"version_id": version_id} | members, now)
-            return tuple(version if each.version_id == version_id else each for each in history)
-
-        changed = self._change(Change(datastore_id, image_set_id, change, adds=0), after)
-        return next((each for each in changed or () if each.version_id == version_id), None)
-
-    def _change(self, change: Change, after: float) -> History | None:
-        if not after >= 0:
-            raise ValueError("a change comes after 0 seconds or more")
-        with self._lock:
-            self._settle()
-            due = timestamp(self._now() + after)
-            changed = change.make(self._expected(change, due), due)
-            if after > 0:
-                self._limits.check("pending", len(self._pending) + 1)
-            self._grow(change.adds)
-            if after > 0:  # it can be made, and will be
-                heapq.heappush(self._pending, (due, next(self._scheduled), change))
-                return None
-            self._changes.setdefault(change.datastore_id, {})[change.image_set_id] = changed
-            return changed
-
-    def _grow(self, count: int) -> None:
-        self._limits.check("versions", self._added + count)
-        self._added += count
-
-    def _expected(self, change: Change, due: float) -> History:
-        """Return the history that a change will meet: with what is to come before it."""
-        history = self._history(change.datastore_id, change.image_set_id)
-        for before, _, each in sorted(self._pending):
-            if before <= due and (each.datastore_id, each.image_set_id) == (change.datastore_id, change.image_set_id):
-                history = each.make(history, before)
-        return history
-
-    def _settle(self) -> None:
-        """Make the changes that are due."""
-        if not self._pending:
+    def settle(self, moment: Moment) -> None:
+        """Carry out everything that is due."""
+        if not self._scheduled or self._scheduled[0][0] > moment.elapsed:
             return
         with self._lock:
-            now = self._now()
-            while self._pending and self._pending[0][0] <= now:
-                due, _, change = heapq.heappop(self._pending)
-                try:
-                    changed = change.make(self._history(change.datastore_id, change.image_set_id), due)
-                except (LookupError, ValueError) as error:  # another change has come between
-                    log.warning("a change that was due could not be made: %s", error)
-                    self._added -= change.adds
-                    continue
-                self._changes.setdefault(change.datastore_id, {})[change.image_set_id] = changed
+            while self._scheduled and self._scheduled[0][0] <= moment.elapsed:
+                due, _, each = heapq.heappop(self._scheduled)
+                date = moment.date_of(due)
+                if isinstance(each, Transition):
+                    self._end(each, date)
+                else:
+                    self._carry_out(each, date)
+
+    def count_reads(self, met: Collection[Transition], moment: Moment) -> list[Transition] | None:
+        """Count that a request has seen transitions, and return those that this ends.
+
+        Returns None if one of them had ended before: the request has read old data, and must read again.
+        """
+        with self._lock:
+            self.settle(moment)
+            if any(transition.is_over for transition in met):
+                return None
+            ended = []
+            for transition in met:
+                if transition.reads is not None:
+                    transition.reads -= 1
+                    if transition.reads <= 0:
+                        self._end(transition, moment.date)
+                        ended.append(transition)
+            return ended
+
+    @property
+    def transitions(self) -> list[Transition]:
+        """The transitions under way, oldest first."""
+        with self._lock:
+            return list(self._transitions)
+
+    def finish(self, *transitions: Transition) -> None:
+        """End transitions now."""
+        with self._lock:
+            for transition in transitions:
+                self._end(transition, self._clock.now())
+
+    def _begin(self, transition: Transition, pace: Pace, moment: Moment) -> None:
+        self._transitions[transition] = None
+        if pace.is_immediate:
+            self._end(transition, moment.date)
+        elif transition.due is not None:
+            heapq.heappush(self._scheduled, (transition.due, next(self._count), transition))
+
+    def _end(self, transition: Transition, date: float) -> None:
+        """Replace the locked versions by their final ones, in one step for all image sets of the transition."""
+        if transition.is_over:
+            return
+        transition.is_over = True
+        del self._transitions[transition]
+        for (datastore_id, image_set_id), make in transition.ends.items():
+            record = self.image_set(datastore_id, image_set_id)
+            if record.transition is transition:  # a test may have put something else there
+                history = record.history.replace_last(make(date))
+                self._put(structs.replace(record, history=history, transition=None))
+        if len(self._scheduled) > 64 + 2 * (len(self._transitions) + sum(map(len, self._waiting.values()))):
+            self._forget_ended()
+
+    def _forget_ended(self) -> None:
+        """Drop the due times of transitions that requests have ended."""
+        self._scheduled = [entry for entry in self._scheduled if not getattr(entry[2], "is_over", False)]
+        heapq.heapify(self._scheduled)
+
+    def _put(self, record: ImageSet) -> None:
+        self._changed.setdefault(record.datastore_id, {})[record.image_set_id] = record
+
+    def _limit_versions(self, count: int) -> None:
+        self._settings.check_limit("versions", self._added + count)
+        self._added += count
+
+    # Set-up by a test.
+
+    def merge(self, added: Baseline) -> None:
+        """Add image sets, all or none. Raises ``ConflictError``."""
+        with self._lock:
+            for datastore_id, image_sets in added.items():
+                known = self._baseline.get(datastore_id, {}), self._changed.get(datastore_id, {})
+                for image_set_id in image_sets:
+                    if any(image_set_id in each for each in known):
+                        raise ConflictError(f"image set {image_set_id} is in data store {datastore_id} already")
+            new = [id for id in added if id not in self._baseline and id not in self._changed]
+            self._limit_versions(len(new) + count_versions(added))
+            for datastore_id, image_sets in added.items():
+                self._changed.setdefault(datastore_id, {}).update(image_sets)
+
+    def add(self, datastore_id: str, image_set_id: str, members: Mapping[str, Any]) -> None:
+        """Add an image set with its version 1, and its data store if that is new.
+
+        By default the version is ACTIVE, CREATED, and created now. Raises ``ConflictError``.
+        """
+        defaults = {
+            "version_id": "1",
+            "image_set_state": "ACTIVE",
+            "image_set_workflow_status": "CREATED",
+            "created_at": self._clock.now(),
+        }
+        _check_id(datastore_id, DatastoreId, "data store id")
+        _check_id(image_set_id, ImageSetId, "image set id")
+        version = check_version(defaults | dict(members), datastore_id, image_set_id)
+        record = ImageSet(datastore_id=datastore_id, image_set_id=image_set_id, history=History.of([version]))
+        self.merge({datastore_id: {image_set_id: record}})
+
+    def append(self, key: Key, after: float, members: Mapping[str, Any]) -> Version | None:
+        """Add the next version and return it, or None if it appears only in ``after`` seconds.
+
+        By default ``version_id`` is the next number, ``created_at`` that of the image set, and ``updated_at`` the time
+        when the version appears. Raises ``ResourceNotFoundException`` and ``InvalidError``.
+        """
+        if after and "version_id" in members:
+            raise InvalidError("version_id cannot be combined with after: the version gets the next number")
+
+        def make(history: History[Version], date: float) -> History[Version]:
+            last = history[-1]
+            version = _follow(key, history, {"version_id": str(last.number + 1)} | dict(members), date)
+            if version.number <= last.number:
+                raise InvalidError(f"invalid version_id {version.version_id!r}: expected more than {last.version_id}")
+            return history.append(version)
+
+        changed = self._schedule(_Scheduled(key, make, adds=1), after)
+        return changed[-1] if changed else None
+
+    def replace(self, key: Key, version_id: str, after: float, members: Mapping[str, Any]) -> Version | None:
+        """Replace a version completely; return the new one, or None if that happens in ``after`` seconds.
+
+        Raises ``NotFoundError`` if there is no such version; see ``append`` for the rest.
+        """
+        if not isinstance(version_id, str):
+            raise InvalidError(f"invalid version_id {version_id!r}: expected a string of digits")
+        if members.get("version_id", version_id) != version_id:
+            raise InvalidError(f"invalid version_id {members['version_id']!r}: expected {version_id}, or none")
+
+        def make(history: History[Version], date: float) -> History[Version]:
+            found = history.find(int(version_id)) if re.fullmatch("[0-9]{1,18}", version_id) else None
+            if found is None or found.version_id != version_id:
+                raise NotFoundError(f"image set {key[1]} has no version {version_id}")
+            version = _follow(key, history, {"version_id": version_id} | dict(members), date)
+            index = history.index_of(found.number)
+            return history.replace_last(version) if index == len(history) - 1 else history.replace(index, version)
+
+        changed = self._schedule(_Scheduled(key, make, adds=0), after)
+        return changed.find(int(version_id)) if changed else None
+
+    def _schedule(self, change: _Scheduled, after: float) -> History[Version] | None:
+        """Make a change now, or check that it can be made later and schedule it."""
+        wait = duration("after", after)
+        with self._lock:
+            moment = self._clock.read()
+            self.settle(moment)
+            due = moment.elapsed + wait
+            history = change.make(self._expect(change.key, due, moment), moment.date_of(due))
+            if not wait:
+                self._limit_versions(change.adds)
+                self._replace_history(change.key, history)
+                return history
+            self._settings.check_limit("pending", sum(map(len, self._waiting.values())) + 1)
+            self._limit_versions(change.adds)
+            heapq.heappush(self._scheduled, (due, next(self._count), change._replace(due=due)))
+            self._waiting.setdefault(change.key, []).append(change._replace(due=due))
+            return None
+
+    def _expect(self, key: Key, due: float, moment: Moment) -> History[Version]:
+        """Return the history as it will be when a change is due, after the earlier changes of its image set."""
+        history = self.image_set(*key).history
+        for before in sorted(self._waiting.get(key, ()), key=lambda each: each.due):
+            if before.due <= due:
+                history = before.make(history, moment.date_of(before.due))
+        return history
+
+    def _carry_out(self, change: _Scheduled, date: float) -> None:
+        waiting = self._waiting[change.key]
+        waiting.remove(change)
+        if not waiting:
+            del self._waiting[change.key]
+        try:
+            self._replace_history(change.key, change.make(self.image_set(*change.key).history, date))
+        except EmulatorError as error:  # another change has come between
+            log.warning("a change that was due could not be made: %s", error)
+            self._added -= change.adds
+
+    def _replace_history(self, key: Key, history: History[Version]) -> None:
+        record = self.image_set(*key)
+        transition = record.transition if history[-1] is record.latest else None
+        self._put(structs.replace(record, history=history, transition=transition))
 
 
-class Change(NamedTuple):
-    """A new history of an image set, made from the old one and the time, and how many versions that ``adds``."""
+class Change:
+    """A change to several image sets, not yet committed."""
 
-    datastore_id: str
-    image_set_id: str
-    make: Callable[[History, float], History]
+    def __init__(self, store: Store, moment: Moment, met: set[Transition]) -> None:
+        self._store = store
+        self._met = met
+        self.moment = moment
+        self.drafts: dict[Key, Draft] = {}
+        self.added = 0
+        self.transition: Transition | None = None
+        self.pace = Pace()
+
+    def image_set(self, datastore_id: str, image_set_id: str) -> Draft:
+        """Return an image set to change. Raises ``ResourceNotFoundException``."""
+        key = datastore_id, image_set_id
+        if key not in self.drafts:
+            self.drafts[key] = Draft(self, self._store.image_set(*key))
+        return self.drafts[key]
+
+    def meet(self, transition: Transition | None) -> None:
+        """Note that the change is refused because of a transition."""
+        if transition is not None:
+            self._met.add(transition)
+
+    def begin_transition(self, name: str, pace: Pace, ends: Mapping[Draft, Callable[[float], Version]]) -> None:
+        """Begin a transition. At its end, each draft's last version is replaced by the one made from the date."""
+        due = None if pace.seconds is None else self.moment.elapsed + pace.seconds
+        keys = {(draft.record.datastore_id, draft.record.image_set_id): make for draft, make in ends.items()}
+        self.transition = Transition(name, keys, pace.reads, due)
+        self.pace = pace
+        for draft in ends:
+            draft.record = structs.replace(draft.record, transition=self.transition)
+
+
+class Draft:
+    """An image set inside a change."""
+
+    def __init__(self, change: Change, record: ImageSet) -> None:
+        self._change = change
+        self.record = record
+
+    @property
+    def latest(self) -> Version:
+        """The latest version."""
+        return self.record.latest
+
+    def require_unlocked(self) -> None:
+        """Raise ``ConflictException`` if the image set is locked."""
+        if self.latest.image_set_state == "LOCKED":
+            self._change.meet(self.record.transition)
+            raise image_set_locked(self.record.image_set_id)
+
+    def require_latest(self, version_id: str) -> None:
+        """Raise ``ResourceNotFoundException`` if a version is not the latest."""
+        if self.latest.number != int(version_id):
+            raise not_latest()
+
+    def append(self, version: Version) -> None:
+        """Add a version."""
+        self.record = structs.replace(self.record, history=self.record.history.append(version))
+        self._change.added += 1
+
+
+class _Scheduled(NamedTuple):
+    """A change that a test wants: a new history, made from the old one and the date."""
+
+    key: Key
+    make: Callable[[History[Version], float], History[Version]]
     adds: int
+    due: float = 0.0
 
 
-def _follower(history: History, members: dict[str, Any], now: float) -> ImageSetProperties:
-    """Build a version of a history that there is: what members leave out comes from its first version and the time."""
+def count_versions(baseline: Baseline) -> int:
+    """Return how many versions all image sets have together."""
+    return sum(len(record.history) for image_sets in baseline.values() for record in image_sets.values())
+
+
+def _check_id(id: Any, type: Any, name: str) -> None:
+    try:
+        msgspec.convert(id, type)
+    except msgspec.ValidationError:
+        raise InvalidError(f"invalid {name} {id!r}: expected 32 digits or lower-case letters") from None
+
+
+def _follow(key: Key, history: History[Version], members: dict[str, Any], date: float) -> Version:
+    """Build a version of a history. Missing members come from its first version and the date."""
     first = history[0]
-    defaults = {"image_set_id": first.image_set_id, "created_at": first.created_at}
+    defaults: dict[str, Any] = {"created_at": first.created_at}
     if members["version_id"] != first.version_id:
-        defaults["updated_at"] = now
-    return _checked(defaults | members)
-
-
-def _checked(members: dict[str, Any]) -> ImageSetProperties:
-    """Build a version that keeps the model's constraints, which msgspec checks only where it converts."""
-    times = {name: timestamp(time) for name, time in members.items() if name.endswith("_at") and time is not None}
-    version = ImageSetProperties(**(members | times))
-    return msgspec.convert(msgspec.to_builtins(version), ImageSetProperties)
+        defaults["updated_at"] = date
+    return check_version(defaults | members, *key)

@@ -1,1 +1,1 @@
-"""Seeds: the documents that say what an emulator begins with."""
+"""Seeds: documents that describe the initial state of an emulator."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from random import Random
 
-from healthimaging_emulator.healthimaging.shapes import ImageSetProperties, ImageSetWorkflowStatus
-from healthimaging_emulator.healthimaging.store import History
-
-DEFAULT_CREATED_AT = 1680027126.436  # that of AWS's documentation sample
+from ..errors import InvalidError
+from ..healthimaging.history import History
+from ..healthimaging.metadata import Metadata
+from ..healthimaging.records import Version
+from ..healthimaging.shapes.image_set import ImageSetWorkflowStatus
+from .document import DEFAULT_CREATED_AT
 
 LONGEST_SPAN = 366 * 86400.0
+"""Seconds from the first version to the last are fewer than this."""
+
 _LONGEST_PAUSE = 3600.0
 _SUCCESS: tuple[ImageSetWorkflowStatus, None] = ("UPDATED", None)
 _FAILURES: tuple[tuple[ImageSetWorkflowStatus, str], ...] = (
@@ -18,42 +22,46 @@ _FAILURES: tuple[tuple[ImageSetWorkflowStatus, str], ...] = (
 )
 
 
-def history(
-    image_set_id: str, versions: int, *, failed: int = 0, seed: int = 0, created_at: float = DEFAULT_CREATED_AT
-) -> History:
+def make_history(
+    versions: int,
+    *,
+    failed: int = 0,
+    seed: int = 0,
+    created_at: float = DEFAULT_CREATED_AT,
+    metadata: Metadata | None = None,
+) -> History[Version]:
     """Return a history in which ``failed`` versions record a failed action; it spans a year at most.
 
-    It keeps to what AWS's sample shows: one ``createdAt``, no ``updatedAt`` on version 1, a failure as a version of
-    its own that is ACTIVE and has a message. Raises ``ValueError`` where more fail than can: version 1 never does.
+    It keeps to AWS's sample: one ``createdAt``, no ``updatedAt`` on version 1, a failure as a version of its own that
+    is ACTIVE and has a message. Raises ``InvalidError`` if ``failed`` is not less than ``versions``.
     """
     if failed >= versions:
-        raise ValueError("failed must be less than versions, since version 1 never fails")
-    random = Random(seed).random  # of all that the module offers, only this promises the same numbers in every Python
+        raise InvalidError("failed must be less than versions, since version 1 never fails")
+    random = Random(seed).random  # of the module, only ``random`` gives the same numbers in every Python
     longest_pause = min(_LONGEST_PAUSE, 365 * 86400 / versions)
     updated_at = created_at
-    made = [
-        ImageSetProperties(
-            image_set_id=image_set_id,
-            version_id="1",
-            image_set_state="ACTIVE",
-            image_set_workflow_status="CREATED",
-            created_at=created_at,
-        )
-    ]
+    first = Version(
+        version_id="1",
+        image_set_state="ACTIVE",
+        image_set_workflow_status="CREATED",
+        created_at=created_at,
+        metadata=metadata,
+    )
+    made = [first]
     for number in range(2, versions + 1):
         updated_at += 0.001 + random() * longest_pause
         fails = random() * (versions + 1 - number) < failed  # chooses exactly ``failed`` of them, evenly
         failed -= fails
         status, message = _FAILURES[int(random() * len(_FAILURES))] if fails else _SUCCESS
         made.append(
-            ImageSetProperties(
-                image_set_id=image_set_id,
+            Version(
                 version_id=str(number),
                 image_set_state="ACTIVE",
                 image_set_workflow_status=status,
                 created_at=created_at,
                 updated_at=round(updated_at, 3),
                 message=message,
+                metadata=metadata,
             )
         )
-    return tuple(made)
+    return History.of(made)

@@ -1,84 +1,128 @@
-"""A request as a WSGI environment, and what an application answers to it."""
+"""Call a WSGI application (PEP 3333) for a request that a server has read."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+import logging
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from healthimaging_emulator.aws.rest_json import origin_form
-from healthimaging_emulator.messages import Link
+from ..messages import Exchange, Response
+from ..transports.targets import EXCHANGE_KEY, is_control_path, origin_form
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from _typeshed.wsgi import WSGIApplication
 
+    from .http1 import Body, Head
 
-class Answer(NamedTuple):
-    """An application's response, whole."""
+log = logging.getLogger("healthimaging_emulator")
 
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
+_KEYS = {
+    "accept": "HTTP_ACCEPT",
+    "accept-encoding": "HTTP_ACCEPT_ENCODING",
+    "amz-sdk-invocation-id": "HTTP_AMZ_SDK_INVOCATION_ID",
+    "amz-sdk-request": "HTTP_AMZ_SDK_REQUEST",
+    "authorization": "HTTP_AUTHORIZATION",
+    "connection": "HTTP_CONNECTION",
+    "content-type": "CONTENT_TYPE",
+    "host": "HTTP_HOST",
+    "user-agent": "HTTP_USER_AGENT",
+    "x-amz-content-sha256": "HTTP_X_AMZ_CONTENT_SHA256",
+    "x-amz-date": "HTTP_X_AMZ_DATE",
+    "x-amz-security-token": "HTTP_X_AMZ_SECURITY_TOKEN",
+}
+"""Keys of the headers that every SDK sends, made once. Content-Type has one of its own (PEP 3333)."""
 
 
-def split(target: str) -> tuple[str, str]:
-    """Return a request target's path, decoded as WSGI wants it, and its query; also of one in absolute form."""
+class _ErrorLog(io.TextIOBase):
+    """``wsgi.errors`` that goes to the server's log."""
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            log.error("%s", text.rstrip())
+        return len(text)
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Return the path of a request target, decoded, and its query. Proxies receive targets in absolute form."""
     path, _, query = origin_form(target).partition("?")
-    return "/" + unquote_to_bytes(path).decode("latin-1").lstrip("/"), query
+    if "%" in path:
+        path = unquote_to_bytes(path).decode("latin-1")
+    return "/" + path.lstrip("/"), query
 
 
-def environ(
-    method: str,
-    target: str,
-    headers: Iterable[tuple[str, str]],
-    body: bytes,
-    *,
-    host: str,
-    port: int,
-    link: Link,
-    scheme: str = "http",
-) -> dict[str, Any]:
-    """Build the environment of a request (PEP 3333), its target kept as it came in ``RAW_URI``."""
-    path, query = split(target)
-    made: dict[str, Any] = {
-        "REQUEST_METHOD": method,
+def is_control(target: str) -> bool:
+    """Whether a request target belongs to the control API."""
+    return is_control_path(split_target(target)[0])
+
+
+def build_base_environ(host: str, port: int, scheme: str = "http") -> dict[str, Any]:
+    """Build the part of an environment that all requests to one server share."""
+    return {
         "SCRIPT_NAME": "",
-        "PATH_INFO": path,
-        "QUERY_STRING": query,
-        "RAW_URI": target,
         "SERVER_NAME": host,
         "SERVER_PORT": str(port),
-        "SERVER_PROTOCOL": "HTTP/1.1",
+        "CONTENT_TYPE": "",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scheme,
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.errors": io.StringIO(),
+        "wsgi.errors": _ErrorLog(),
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
-        "emulator.link": link,
     }
-    for name, value in headers:
-        if "_" in name:  # it would pass for another header
+
+
+def build_environ(base: dict[str, Any], head: Head, body: Body, exchange: Exchange) -> dict[str, Any]:
+    """Build the environment of a request. ``RAW_URI`` is its target as the client sent it.
+
+    The body is complete, so CONTENT_LENGTH is always set and Transfer-Encoding never. A header whose name contains an
+    underscore is left out: WSGI could not tell it from one with a hyphen.
+    """
+    path, query = split_target(head.target)
+    environ = base | {
+        "REQUEST_METHOD": head.method,
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "RAW_URI": head.target,
+        "SERVER_PROTOCOL": f"HTTP/{head.version}",
+        "CONTENT_LENGTH": str(body.size),
+        "wsgi.input": io.BytesIO(body.data),
+        EXCHANGE_KEY: exchange,
+    }
+    seen = set()
+    for name, value in head.headers:
+        if name in ("content-length", "transfer-encoding") or "_" in name:
             continue
-        key = "HTTP_" + name.upper().replace("-", "_")
-        made[key] = f"{made[key]},{value}" if key in made else value
-    made["CONTENT_LENGTH"] = made.pop("HTTP_CONTENT_LENGTH", str(len(body)))
-    made["CONTENT_TYPE"] = made.pop("HTTP_CONTENT_TYPE", "")
-    return made
+        key = _KEYS.get(name) or "HTTP_" + name.upper().replace("-", "_")
+        environ[key] = f"{environ[key]},{value}" if name in seen else value
+        seen.add(name)
+    return environ
 
 
-def call(app: WSGIApplication, environment: dict[str, Any]) -> Answer:
-    """Call an application and collect its answer."""
-    started: list[tuple[int, list[tuple[str, str]]]] = []
+def call_application(app: WSGIApplication, environ: dict[str, Any]) -> Response:
+    """Call an application and collect its response."""
+    status = ""
+    headers: list[tuple[str, str]] = []
+    written: list[bytes] = []
 
-    def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> Any:
-        started.append((int(status.split(" ", 1)[0]), headers))
+    def start_response(new_status: str, new_headers: list[tuple[str, str]], _: Any = None) -> Any:
+        nonlocal status, headers
+        status, headers = new_status, new_headers
+        return written.append
 
-    chunks = app(environment, start_response)
+    chunks = app(environ, start_response)
     try:
-        body = b"".join(chunks)
+        written.extend(chunks)
     finally:
         getattr(chunks, "close", lambda: None)()
-    return Answer(*started[-1], body)
+    return Response(int(status[:3]), _join_repeated(headers), b"".join(written))
+
+
+def _join_repeated(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Join the values of a repeated header by commas (RFC 9110, 5.3). Only Set-Cookie does not allow it."""
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined

@@ -1,4 +1,4 @@
-"""What a server needs to be reached over TLS."""
+"""Certificates for a server that speaks TLS."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from ipaddress import ip_address
 from pathlib import Path
 
 
-def loaded(certificate: str | Path, key: str | Path) -> ssl.SSLContext:
-    """Use a certificate, with those that lead to its authority, and its key: files in PEM. Raises ``OSError``."""
+def load_certificate(certificate: str | Path, key: str | Path) -> ssl.SSLContext:
+    """Load a certificate, its chain behind it, and its private key from PEM files. Raises ``OSError``."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key, password=b"")  # or OpenSSL would ask for one on the terminal
     return context
 
 
-def self_signed(hosts: Iterable[str] = ()) -> tuple[ssl.SSLContext, bytes]:
-    """Make a certificate for loopback and ``hosts``, and return also the authority for clients to trust, in PEM.
+def make_self_signed(hosts: Iterable[str] = ()) -> tuple[ssl.SSLContext, bytes]:
+    """Make a certificate for loopback and ``hosts``. Also returns the authority that clients must trust, in PEM.
 
-    Of a name there is one with the operations' host prefix too. Raises ``ImportError`` without the extra ``tls``.
+    The certificate covers each name with the host prefix of the operations too (``runtime-localhost``). Raises
+    ``ImportError`` if the extra ``tls`` is not installed.
     """
     import trustme
 

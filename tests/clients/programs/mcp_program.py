@@ -1,4 +1,4 @@
-"""Ask the AWS Labs HealthImaging MCP server, as an assistant does, to list versions; print what it answers."""
+"""Ask the AWS Labs HealthImaging MCP server, as an assistant does, to list versions; print its answer."""
 
 import asyncio
 import json

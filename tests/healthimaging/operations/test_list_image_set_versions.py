@@ -1,4 +1,4 @@
-"""ListImageSetVersions as boto3 sees it, in process: what it returns, page by page, account by account."""
+"""ListImageSetVersions as boto3 sees it in process: its entries, page by page and account by account."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def error(client: Any, **arguments: Any) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("image_set_id", "sizes"), [(ONE, [1]), (FIFTY, [50]), (FIFTY_ONE, [50, 1]), (MANY, [50, 50, 37])]
 )
-def test_all_pages_newest_first(emulator: Emulator, image_set_id: str, sizes: list[int]) -> None:
+def test_pages_are_disjoint_whole_and_newest_first(emulator: Emulator, image_set_id: str, sizes: list[int]) -> None:
     listed = numbers(pages(emulator.client(), image_set_id))
     assert [len(page) for page in listed] == sizes
     assert flat(listed) == list(range(sum(sizes), 0, -1))
@@ -69,14 +69,14 @@ def test_max_items_that_ends_inside_a_page_goes_on_where_it_ended(emulator: Emul
     assert seen == list(range(137, 0, -1))
 
 
-def test_a_token_of_ours_is_a_starting_token(emulator: Emulator) -> None:
+def test_a_token_is_also_a_starting_token_of_boto3(emulator: Emulator) -> None:
     client = emulator.client()
     token = client.list_image_set_versions(datastoreId=DATASTORE, imageSetId=MANY, maxResults=7)["nextToken"]
     rest = numbers(pages(client, PaginationConfig={"StartingToken": token}))
     assert flat(rest) == list(range(130, 0, -1))
 
 
-def test_a_token_of_another_image_set_account_or_key(emulator: Emulator) -> None:
+def test_a_token_of_another_image_set_account_key_or_lifetime_is_refused(emulator: Emulator) -> None:
     token = emulator.client().list_image_set_versions(datastoreId=DATASTORE, imageSetId=MANY)["nextToken"]
     refusal = ("ValidationException", "Invalid nextToken.")
     assert error(emulator.client(), imageSetId=FIFTY_ONE, nextToken=token) == refusal
@@ -92,7 +92,7 @@ def test_a_token_survives_a_restart(emulator: Emulator) -> None:
     assert page["imageSetPropertiesList"][0]["versionId"] == "87"
 
 
-def test_freezegun_moves_the_clock_of_a_token() -> None:
+def test_freezegun_moves_the_clock_that_a_token_expires_by() -> None:
     client = Emulator.from_seed(DEMO, token_lifetime=60).client()
     with freeze_time("2024-01-01") as clock:
         token = client.list_image_set_versions(datastoreId=DATASTORE, imageSetId=MANY)["nextToken"]
@@ -102,7 +102,7 @@ def test_freezegun_moves_the_clock_of_a_token() -> None:
         assert error(client, nextToken=token) == ("ValidationException", "Invalid nextToken.")
 
 
-def test_a_version_appended_between_two_pages(emulator: Emulator) -> None:
+def test_a_version_appended_between_two_pages_neither_repeats_nor_skips_one(emulator: Emulator) -> None:
     client, image_set = emulator.client(), emulator.image_set(DATASTORE, MANY)
     listed: list[dict[str, Any]] = []
     for page in client.get_paginator("list_image_set_versions").paginate(datastoreId=DATASTORE, imageSetId=MANY):
@@ -112,5 +112,52 @@ def test_a_version_appended_between_two_pages(emulator: Emulator) -> None:
     assert numbers(pages(client))[0][0] == 140
 
 
-def test_an_unknown_image_set(emulator: Emulator) -> None:
-    assert error(emulator.client(), imageSetId=UNKNOWN)[0] == "ResourceNotFoundException"
+def test_an_unknown_image_set_is_not_found(emulator: Emulator) -> None:
+    message = f"ImageSet {UNKNOWN} was not found in Datastore {DATASTORE}."
+    assert error(emulator.client(), imageSetId=UNKNOWN) == ("ResourceNotFoundException", message)
+
+
+def test_the_page_size_may_change_between_pages(emulator: Emulator) -> None:
+    client, token, seen = emulator.client(), None, []
+    for size in (7, 50, 1, 50, 29):
+        options: dict[str, Any] = {"nextToken": token} if token else {}
+        page = client.list_image_set_versions(datastoreId=DATASTORE, imageSetId=MANY, maxResults=size, **options)
+        seen.append([int(entry["versionId"]) for entry in page["imageSetPropertiesList"]])
+        token = page.get("nextToken")
+    assert [len(each) for each in seen] == [7, 50, 1, 50, 29]
+    assert flat(seen) == list(range(137, 0, -1))
+    assert token is None
+
+
+@pytest.mark.parametrize(("versions", "sizes"), [(1, [1]), (49, [49]), (50, [50]), (51, [50, 1]), (100, [50, 50])])
+def test_the_last_page_has_no_token(versions: int, sizes: list[int]) -> None:
+    image_set = {"imageSetId": UNKNOWN, "generate": {"versions": versions}}
+    emulator = Emulator.from_seed({"datastores": [{"datastoreId": DATASTORE, "imageSets": [image_set]}]})
+    listed = pages(emulator.client(), UNKNOWN)
+    assert [len(page["imageSetPropertiesList"]) for page in listed] == sizes
+    assert ["nextToken" in page for page in listed] == [True] * (len(sizes) - 1) + [False]
+
+
+def test_missing_numbers_are_no_pages_of_their_own() -> None:
+    numbers_with_gaps = [1, 2, 5, 9, 40, 41, 42, 100]
+    versions = [{"versionId": str(number), "imageSetState": "ACTIVE"} for number in numbers_with_gaps]
+    datastore = {"datastoreId": DATASTORE, "imageSets": [{"imageSetId": UNKNOWN, "versions": versions}]}
+    client = Emulator.from_seed({"datastores": [datastore]}).client()
+    listed = numbers(pages(client, UNKNOWN, PaginationConfig={"PageSize": 3}))
+    assert listed == [[100, 42, 41], [40, 9, 5], [2, 1]]
+
+
+def test_a_version_that_is_replaced_between_two_pages_is_listed_as_it_is_then(emulator: Emulator) -> None:
+    client, image_set = emulator.client(), emulator.image_set(DATASTORE, FIFTY_ONE)
+    first = client.list_image_set_versions(datastoreId=DATASTORE, imageSetId=FIFTY_ONE)
+    image_set.replace("1", image_set_state="DELETED")
+    last = client.list_image_set_versions(datastoreId=DATASTORE, imageSetId=FIFTY_ONE, nextToken=first["nextToken"])
+    assert [(entry["versionId"], entry["imageSetState"]) for entry in last["imageSetPropertiesList"]] == [
+        ("1", "DELETED")
+    ]
+
+
+def test_version_1_never_shows_when_it_was_updated(emulator: Emulator) -> None:
+    emulator.image_set(DATASTORE, SAMPLE).replace("1", image_set_state="ACTIVE", updated_at=5.0)
+    (page,) = pages(emulator.client(), SAMPLE)
+    assert "updatedAt" not in page["imageSetPropertiesList"][-1]

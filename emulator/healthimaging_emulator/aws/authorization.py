@@ -1,0 +1,50 @@
+"""The Authorization header of SigV4, parsed once: the caller, and the parameters of the signature."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ..credentials import DEFAULT_ACCOUNT, DEFAULT_REGION
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+_ACCOUNT = re.compile("[0-9]{12}").fullmatch
+_REGION = re.compile("[a-z0-9-]{1,32}").fullmatch
+
+PARAMETERS = ("Credential", "Signature", "SignedHeaders")
+
+
+class Caller(NamedTuple):
+    """The account and the region of a request."""
+
+    account: str = DEFAULT_ACCOUNT
+    region: str = DEFAULT_REGION
+
+
+class Authorization(NamedTuple):
+    """A parsed header. ``mistake`` is the first part that cannot be read; the parts behind it are ignored."""
+
+    text: str
+    algorithm: str
+    parameters: dict[str, str]
+    mistake: str | None = None
+
+    @property
+    def caller(self) -> Caller:
+        """The caller: an access key id of 12 digits is the account; any other, or none, is the default account."""
+        key, *scope = self.parameters.get("Credential", "").split("/")
+        account = key if scope and _ACCOUNT(key) else DEFAULT_ACCOUNT
+        is_region = len(scope) > 1 and _REGION(scope[1])
+        return Caller(account, scope[1] if is_region else DEFAULT_REGION)
+
+
+def parse_authorization(text: str) -> Authorization:
+    """Parse the header, or as much of it as can be read. Each parameter may be given once."""
+    algorithm, _, rest = text.partition(" ")
+    parameters: dict[str, str] = {}
+    for part in rest.split(",") if rest else []:
+        name, equals, value = part.strip().partition("=")
+        if not equals or name in parameters or name not in PARAMETERS or "=" in value:
+            return Authorization(text, algorithm, parameters, part.strip())
+        parameters[name] = value
+    return Authorization(text, algorithm, parameters)

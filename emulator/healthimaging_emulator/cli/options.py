@@ -1,0 +1,233 @@
+"""Options that commands share: the settings of the emulator as options and variables, and the seed."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from ssl import SSLContext
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from ..credentials import Credentials
+from ..documents import find_documents
+from ..emulator import Emulator
+from ..errors import InvalidError, invalid, suggestion
+from ..healthimaging.store import Baseline, count_versions
+from ..seeds.loader import Seed, load_seed
+from ..settings import DECLARED, DEFAULT_PORT, PREFIX, Setting, Settings
+
+if TYPE_CHECKING:
+    from ..server.listener import Server
+
+DEFAULT_HOST = "127.0.0.1"
+
+KUBERNETES = re.compile(PREFIX + r"(SERVICE_(HOST|PORT).*|PORT_.*)")
+"""Variables that Kubernetes sets if a service has the name of the emulator."""
+
+
+def option(name: str, *names: str, **attributes: Any) -> Callable[[Any], Any]:
+    """Return an option that an environment variable sets as well."""
+    variable = PREFIX + name.removeprefix("--").replace("-", "_").upper()
+    return click.option(name, *names, envvar=variable, show_envvar=True, **attributes)
+
+
+class SettingType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """A value of a setting, checked as the setting declares it. In a variable, commas or spaces separate several."""
+
+    def __init__(self, name: str, setting: Setting) -> None:
+        self.name = "text" if setting.read is str else "number"
+        self._setting_name = name
+        self._setting = setting
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read and check a value."""
+        if not isinstance(value, str):
+            return value
+        try:
+            read = self._setting.read(value)
+        except ValueError:
+            read = None
+        if (read is None and value.lower() != "none") or not self._setting.is_valid(read):
+            self.fail(f"invalid value{self._setting.show(value)}: expected {self._setting.expected}", param, ctx)
+        return read
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Split the value of a variable."""
+        return [each for each in re.split(r"[,\s]+", rv) if each]
+
+
+class Port(click.IntRange):
+    """A port. Ignores ``tcp://10.0.0.1:4580``, which Kubernetes puts in our variable if a service has our name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a port."""
+        return DEFAULT_PORT if str(value).startswith("tcp://") else super().convert(value, param, ctx)
+
+
+def check_account(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Check the option ``--account``."""
+    if value is not None and not re.fullmatch("[0-9]{12}", value):
+        raise click.BadParameter(str(invalid("account id", value, "12 digits")))
+    return value
+
+
+def _read_credential(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[Credentials]:
+    """Read the option ``--credential``, without showing the secret."""
+    pairs = [value.partition(":") for value in values]
+    try:
+        return [
+            msgspec.convert({"AccessKeyId": key, "SecretAccessKey": secret}, Credentials) for key, _, secret in pairs
+        ]
+    except msgspec.ValidationError:
+        raise click.BadParameter("invalid credential: expected ACCESS_KEY:SECRET") from None
+
+
+def setting_option(name: str, setting: Setting, default: Any) -> Callable[[Any], Any]:
+    """Return the option of a setting. The option of a list has a singular name and is repeatable."""
+    text = (name.removesuffix("s") if setting.is_list else name).replace("_", "-")
+    if setting.read is bool:
+        return option(f"--{text}", name, is_flag=True, help=setting.help)
+    has_default = not setting.is_list and default is not None and name != "token_key"
+    return option(
+        f"--{text}",
+        name,
+        type=SettingType(name, setting),
+        multiple=setting.is_list,
+        default=None if setting.is_list else default,
+        show_default=has_default,
+        metavar=text.upper().rpartition("-")[2] if setting.is_list else None,
+        help=setting.help,
+    )
+
+
+_DEFAULTS = {each.name: each.default for each in fields(Settings)}
+
+SEED_OPTIONS = (
+    option(
+        "--seed",
+        multiple=True,
+        type=click.Path(readable=False),
+        help="A file, or a folder of them; repeatable (with : in the variable).  [default: the demo]",
+    ),
+    option("--faults", type=click.Path(readable=False), help="A file with a list of faults."),
+)
+SIGNATURE_OPTIONS = (
+    option("--require-signature", is_flag=True, help="Reject requests that none of the credentials has signed."),
+    option(
+        "--credential",
+        multiple=True,
+        metavar="KEY:SECRET",
+        callback=_read_credential,
+        help="An access key that may sign; repeatable.",
+    ),
+    option(
+        "--credentials",
+        "credentials_file",
+        type=click.Path(readable=False),
+        help="A file with credentials, or a folder of them; those of a session have its token.",
+    ),
+)
+SETTING_OPTIONS = tuple(setting_option(name, setting, _DEFAULTS[name]) for name, setting in DECLARED.items())
+
+
+def emulator_options(command: Any) -> Any:
+    """Give a command the seed, the signature and the settings as options."""
+
+    @functools.wraps(command)
+    def convert(
+        require_signature: bool, credential: list[Credentials], credentials_file: str | None, **options: Any
+    ) -> Any:
+        warn_of_unknown_variables()
+        credentials = credential + (read_credentials(credentials_file) if credentials_file else [])
+        if require_signature and not credentials:
+            raise click.UsageError("--require-signature needs a --credential, or --credentials with at least one")
+        if credentials and not require_signature:
+            raise click.UsageError("credentials are only used with --require-signature")
+        settings = {name: options.pop(name) for name in DECLARED}
+        return command(settings=settings | {"credentials": credentials}, **options)
+
+    every = (*SEED_OPTIONS, *SIGNATURE_OPTIONS, *SETTING_OPTIONS)
+    return functools.reduce(lambda command, add: add(command), reversed(every), convert)
+
+
+def warn_of_unknown_variables() -> None:
+    """Warn of variables with the emulator's prefix that no option of any command reads."""
+    commands = getattr(click.get_current_context().find_root().command, "commands", {})
+    known = {str(each.envvar) for command in commands.values() for each in command.params if each.envvar}
+    for name in sorted(os.environ.keys() - known):
+        if name.startswith(PREFIX) and not KUBERNETES.fullmatch(name):
+            nearest = suggestion(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known])
+            hint = nearest.replace("mean ", f"mean {PREFIX}")  # with the prefix, every name would be near
+            click.echo(f"warning: no option has the variable {name}{hint}", err=True)
+
+
+def read_credentials(path: str) -> list[Credentials]:
+    """Read a file with one or more credentials, or a folder of such files."""
+    try:
+        given = [read(list[Credentials] | Credentials) for _, _, read in find_documents([path])]
+    except InvalidError as error:
+        raise InvalidDocument(str(error)) from None
+    return [each for one in given for each in (one if isinstance(one, list) else [one])]
+
+
+def log_level_option(default: str) -> Callable[[Any], Any]:
+    """Return the option for how much is logged."""
+    return option(
+        "--log-level",
+        default=default,
+        help="Log level; info logs one line per request.",
+        type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+        show_default=True,
+    )
+
+
+def load(sources: Any, faults: str | None = None) -> Seed:
+    """Load a seed. A mistake in it is reported in one line, with exit code 2."""
+    try:
+        return load_seed(*sources, faults=faults)
+    except InvalidError as error:
+        raise InvalidDocument(str(error)) from None
+
+
+class InvalidDocument(click.ClickException):
+    """A file that cannot be used."""
+
+    exit_code = 2
+
+
+def make_emulator(seed: Seed, settings: dict[str, Any]) -> Emulator:
+    """Make an emulator. A mistake in the settings is reported in one line."""
+    try:
+        return Emulator(seed, **settings)
+    except InvalidError as error:
+        raise click.UsageError(str(error)) from None
+    except ImportError as error:
+        raise click.ClickException(f"{error}; install the extra sigv4: healthimaging-emulator[sigv4]") from None
+
+
+def listen(emulator: Emulator, host: str, port: int, tls: SSLContext | None = None) -> Server:
+    """Serve an emulator. If it cannot listen, the reason is reported in one line."""
+    try:
+        return emulator.serve(host, port, tls=tls)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--host") from None
+    except OSError as error:
+        in_use = "the port is in use; choose another with --port or HEALTHIMAGING_EMULATOR_PORT"
+        reason = in_use if error.errno == errno.EADDRINUSE else error.strerror or error
+        raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None
+
+
+def summarize(baseline: Baseline) -> str:
+    """Count the contents of a seed."""
+    counts = {
+        "data store": len(baseline),
+        "image set": sum(map(len, baseline.values())),
+        "version": count_versions(baseline),
+    }
+    return ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items())

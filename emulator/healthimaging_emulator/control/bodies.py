@@ -1,0 +1,113 @@
+"""Bodies of the control API's requests and answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, structs
+
+from ..faults.engine import FaultStatus
+from ..healthimaging.records import Version
+from ..healthimaging.shapes.identifiers import ImageSetExternalVersionId
+from ..interfaces import ResetScope
+from ..journal import Call
+from ..seeds.document import SeedVersion, SeedVersionMembers, Time
+
+
+class _Body(Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    pass
+
+
+class Health(_Body, frozen=True):
+    """The emulator is ready: it listens only when every seed is loaded."""
+
+    status: str
+
+
+class Reset(_Body, frozen=True):
+    """The parts to reset; by default all."""
+
+    only: list[ResetScope] | None = None
+
+
+class FaultList(_Body, frozen=True):
+    """Faults in the order in which they are tried."""
+
+    faults: list[FaultStatus]
+
+
+class CallList(_Body, frozen=True):
+    """Calls, newest last, and how many older ones were dropped."""
+
+    calls: list[Call]
+    dropped: int
+
+
+class ClockState(_Body, frozen=True):
+    """The date of the account in epoch seconds, and whether time stands still."""
+
+    now: float
+    is_frozen: bool
+
+
+class ClockChange(_Body, frozen=True):
+    """One of three: stop at a date (or at the present one), advance by seconds, or run on."""
+
+    freeze: Time | bool | None = None
+    advance: float | None = None
+    run: bool | None = None
+
+
+class NewVersion(SeedVersionMembers, frozen=True, kw_only=True):
+    """A version to append, or to put in the place of another, now or in ``after`` seconds of the account's clock."""
+
+    version_id: ImageSetExternalVersionId | None = None
+    metadata: dict[str, Any] | None = None
+    after: Annotated[float, Meta(ge=0)] = 0.0
+
+    def members(self) -> dict[str, Any]:
+        """Return the members that are given, in Python's spelling."""
+        given = {name: value for name, value in structs.asdict(self).items() if value is not None}
+        return {name: value for name, value in given.items() if name != "after"}
+
+
+class VersionList(_Body, frozen=True):
+    """The versions of an image set, newest first, without their metadata."""
+
+    versions: list[SeedVersion]
+
+
+class TransitionState(_Body, frozen=True):
+    """A transition under way: how many more requests may see it, and in how many seconds it is due."""
+
+    operation: str
+    image_set_ids: list[str]
+    reads: int | None
+    seconds: float | None
+
+
+class TransitionList(_Body, frozen=True):
+    """Transitions under way, oldest first."""
+
+    transitions: list[TransitionState]
+
+
+class ErrorDetail(_Body, frozen=True):
+    """The mistake, and the path to it inside the body."""
+
+    code: Literal["BadRequest", "LimitExceeded", "Forbidden", "NotFound", "Conflict", "InternalError"]
+    message: str
+    path: str | None = None
+
+
+class ErrorBody(_Body, frozen=True):
+    """Every error of the control API."""
+
+    error: ErrorDetail
+
+
+def show_version(version: Version, image_set_id: str) -> SeedVersion:
+    """Return a version in the spelling of seeds, without its metadata."""
+    members = msgspec.to_builtins(structs.replace(version, metadata=None))
+    return msgspec.convert({"imageSetId": image_set_id} | members, SeedVersion)

@@ -1,0 +1,125 @@
+"""Serve the endpoints of the control API through Flask, and answer errors by their kind."""
+
+from __future__ import annotations
+
+import logging
+import re
+from functools import partial
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import HTTPException
+
+from ..accounts import Accounts
+from ..credentials import DEFAULT_ACCOUNT
+from ..documents import decode_json
+from ..errors import (
+    ConflictError,
+    EmulatorError,
+    ForbiddenError,
+    InvalidError,
+    LimitExceededError,
+    NotFoundError,
+)
+from ..settings import Settings
+from ..transports.targets import EXCHANGE_KEY
+from .access import AccessPolicy
+from .bodies import ErrorBody
+from .endpoints import ENDPOINTS, ControlRequest, get_health
+from .openapi import Endpoint, describe_endpoints
+
+STATUSES: dict[type[EmulatorError], tuple[int, str]] = {
+    NotFoundError: (404, "NotFound"),
+    ForbiddenError: (403, "Forbidden"),
+    ConflictError: (409, "Conflict"),
+    LimitExceededError: (400, "LimitExceeded"),
+    InvalidError: (400, "BadRequest"),
+}
+
+log = logging.getLogger("healthimaging_emulator")
+
+
+def make_blueprint(accounts: Accounts, settings: Settings, prefix: str) -> Blueprint:
+    """Make Flask's routes to the endpoints, for callers that the settings admit."""
+    policy = AccessPolicy(settings.control_token, settings.control_hosts, settings.cors_origins)
+    blueprint = Blueprint("control", __name__)
+    options: dict[str, Any] = {"provide_automatic_options": False, "strict_slashes": True}
+    for endpoint in ENDPOINTS:
+        blueprint.add_url_rule(
+            re.sub(r"\{(\w+?)\}", lambda found: f"<{_snake(found[1])}>", endpoint.path),
+            endpoint=endpoint.handler.__name__,
+            view_func=partial(_answer, endpoint, accounts, policy, settings.max_control_body),
+            methods=[endpoint.method],
+            **options,
+        )
+    blueprint.add_url_rule(
+        "/openapi.json", view_func=partial(_describe, policy, prefix), endpoint="describe", **options
+    )
+    blueprint.app_errorhandler(Exception)(_answer_error)
+    return blueprint
+
+
+def _snake(name: str) -> str:
+    return re.sub("(?=[A-Z])", "_", name).lower()
+
+
+def _answer(endpoint: Endpoint, accounts: Accounts, policy: AccessPolicy, max_body: int, **labels: str) -> Response:
+    if endpoint.handler is not get_health:
+        policy.check(request)
+    id = request.headers.get("x-emulator-account", DEFAULT_ACCOUNT)
+    if not re.fullmatch("[0-9]{12}", id, re.ASCII):
+        raise InvalidError(f"invalid account id {id!r}: expected 12 digits", path="x-emulator-account")
+    for name in request.args.keys() - endpoint.query.keys():
+        raise InvalidError(f"there is no query parameter {name!r} here", path=name)
+    content = _read_content(max_body) or (b"" if endpoint.is_body_required else b"{}")
+    body = None if endpoint.body is None else decode_json(content, endpoint.body)
+    can_break = getattr(request.environ.get(EXCHANGE_KEY), "can_break", False)
+    result = endpoint.handler(ControlRequest(accounts.get(id), body, request.args.to_dict(), can_break), **labels)
+    return _send_nothing() if result is None else _send_json(result)
+
+
+def _read_content(max_body: int) -> bytes:
+    """Read the body of the request, with or without a Content-Length."""
+    if (request.content_length or 0) <= max_body:
+        request.max_content_length = max_body + 1  # Werkzeug cuts the body there, and does not say so
+        content = request.get_data()
+        if len(content) <= max_body:
+            return content
+    raise InvalidError(f"the body is too large: expected at most {max_body} bytes")
+
+
+def _send_nothing() -> Response:
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
+
+
+def _send_json(result: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(result), status, content_type="application/json")
+
+
+def _answer_error(error: Exception) -> Response:
+    """Answer an error by its kind. Any exception that is not one of ours is a bug: logged, and answered with 500."""
+    status, code, message, path = _classify(error)
+    if status == 500:
+        log.error("%s %s failed", request.method, request.path, exc_info=error)
+    detail = {"code": code, "message": message} | ({"path": path} if path else {})
+    return _send_json({"error": detail}, status)
+
+
+def _classify(error: Exception) -> tuple[int, str, str, str]:
+    for kind, (status, code) in STATUSES.items():
+        if isinstance(error, kind):
+            return status, code, error.message, error.path
+    if isinstance(error, HTTPException) and error.code == 400:
+        return 400, "BadRequest", "the request cannot be read", ""
+    if isinstance(error, HTTPException):
+        return 404, "NotFound", f"there is no {request.method} {request.path}", ""
+    return 500, "InternalError", "the emulator failed; its log says why", ""
+
+
+def _describe(policy: AccessPolicy, prefix: str) -> Response:
+    """Describe this API in OpenAPI 3.1."""
+    policy.check(request)
+    return _send_json(describe_endpoints(ENDPOINTS, prefix, ErrorBody))

@@ -1,0 +1,236 @@
+"""Read documents that people write, in JSON and YAML, as a type. An error has the path inside the document."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from .errors import InvalidError, suggestion
+
+Reader = Callable[[Any], Any]
+
+_CHECKED_FOR_EQUAL_KEYS = 1024 * 1024
+"""Bytes up to which JSON is searched for keys given twice, which doubles the time; larger seeds are machine-made."""
+
+_SUFFIXES = (".json", ".yaml", ".yml")
+_DEEPEST = 100
+
+_MOST_REPEATED = 1_000_000
+"""Nodes of a YAML document that its aliases may repeat."""
+
+
+def find_documents(sources: Iterable[str | Path | Mapping[str, Any]]) -> Iterator[tuple[str, Path | None, Reader]]:
+    """Yield the name of each document, its file if it has one, and a function that reads it as a type.
+
+    A source is a file, a folder of files, or a document as a mapping. Raises ``InvalidError``.
+    """
+    for source in sources:
+        if isinstance(source, Mapping):
+            yield "document", None, partial(_read, "document", msgspec.convert, source)
+            continue
+        for path in _files(source):
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                raise InvalidError(error.strerror or str(error), source=str(path)) from None
+            is_yaml = path.suffix in (".yaml", ".yml")
+            yield str(path), path, partial(_read, str(path), _read_yaml if is_yaml else _read_json, content)
+
+
+def _files(source: str | Path) -> list[Path]:
+    path = Path(source)
+    try:
+        if not source:
+            raise InvalidError("a path must not be empty")
+        if path.is_dir():
+            found = sorted(each for each in path.iterdir() if each.suffix in _SUFFIXES and each.name[0] != ".")
+        else:
+            path.stat()
+            found = [path] if path.suffix in _SUFFIXES else []
+    except InvalidError:
+        raise
+    except (OSError, ValueError) as error:
+        raise InvalidError(getattr(error, "strerror", None) or str(error), source=str(path)) from None
+    if not found:
+        raise InvalidError("no file here has a name that ends in .json, .yaml or .yml", source=str(path))
+    return found
+
+
+def decode_json(content: bytes, type: Any) -> Any:
+    """Read a JSON text as a type. Raises ``InvalidError``."""
+    return _read("", _read_json, content, type)
+
+
+def _read(source: str, read: Callable[[Any, Any], Any], content: Any, type: Any) -> Any:
+    try:
+        return read(content, type)
+    except InvalidError as error:
+        raise InvalidError(error.message, path=error.path, source=source) from None
+    except msgspec.DecodeError as error:  # msgspec.ValidationError is one
+        message, path = explain(error, type)
+        raise InvalidError(message, path=path, source=source) from None
+    except UnicodeError:
+        raise InvalidError("the text is not UTF-8", path="$", source=source) from None
+    except RecursionError:
+        raise InvalidError("the document is nested too deeply", path="$", source=source) from None
+
+
+def explain(error: msgspec.DecodeError, type: Any = None) -> tuple[str, str]:
+    """Return the rule that msgspec found broken, and the path inside the document.
+
+    With the ``type`` that was read, the rule also names the possible words or members.
+    """
+    rule, _, path = str(error).partition(" - at `")
+    path = path.removesuffix("`") or "$"
+    # Print a pattern as the model does, without the anchors that msgspec needs.
+    start, end = rule.find("^(?:"), rule.rfind(r")(?![\\s\\S])")
+    end = rule.rfind(r")(?![\s\S])") if end < 0 else end
+    if 0 <= start < end:
+        tail = rule[end:].partition("])")[2]
+        rule = rule[:start] + rule[start + len("^(?:") : end] + tail
+    return rule + _hint(rule, path, type), path
+
+
+def _hint(rule: str, path: str, type: Any) -> str:
+    """Return a hint at the right value, for the usual mistakes."""
+    if "RFC3339" in rule:
+        return ": write it as 2023-03-28T18:12:06.436Z, or in epoch seconds"
+    if type is None:
+        return ""
+    infos = list(_infos_at(inspect.type_info(type), re.findall(r"\.(\w+)|\[(\d+|\.\.\.)\]", path)))
+    if rule.startswith("Invalid enum value"):
+        words = [str(each) for info in infos if isinstance(info, inspect.LiteralType) for each in info.values]
+        return f": expected one of {', '.join(words)}" if words else ""
+    if found := re.search(r"unknown field `([^`]*)`", rule):
+        known = [f.encode_name for info in infos if isinstance(info, inspect.StructType) for f in info.fields]
+        return suggestion(found[1], known) or (f": expected one of {', '.join(known)}" if known else "")
+    return ""
+
+
+def _infos_at(info: inspect.Type, steps: list[tuple[str, str]]) -> Iterator[inspect.Type]:
+    """Yield the possible types at a path inside a type."""
+    match info:
+        case inspect.UnionType(types=types):
+            for each in types:
+                yield from _infos_at(each, steps)
+        case inspect.Metadata(type=inner):
+            yield from _infos_at(inner, steps)
+        case _ if not steps:
+            yield info
+        case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item) if steps[0][1]:
+            yield from _infos_at(item, steps[1:])
+        case inspect.StructType(fields=fields):
+            for field in fields:
+                if field.encode_name == steps[0][0]:
+                    yield from _infos_at(field.type, steps[1:])
+
+
+def _read_json(content: bytes, type: Any) -> Any:
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    decoded = msgspec.json.decode(content, type=type)
+    if len(content) <= _CHECKED_FOR_EQUAL_KEYS:
+        json.loads(content, object_pairs_hook=_refuse_equal_keys)
+    return decoded
+
+
+def _refuse_equal_keys(pairs: list[tuple[str, Any]]) -> None:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) < len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise InvalidError(f"the key {twice!r} is given twice in one object", path="$")
+
+
+def _read_yaml(content: bytes, type: Any) -> Any:
+    import yaml  # takes 20 ms, and a JSON seed does not need it
+
+    free = _free_members(type)
+
+    class Loader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]  # scalars stay strings
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            members = [(key.value, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)]
+            _refuse_equal_keys(members)
+            for name, value in members:
+                if name in free:
+                    self.read_scalars(value)
+            return super().construct_mapping(node, deep)  # type: ignore[no-any-return]
+
+        def read_scalars(self, *nodes: yaml.Node) -> None:
+            """Read the unquoted scalars inside nodes as JSON values, since no type declares them."""
+            found, seen = list(nodes), set()
+            while found:
+                node = found.pop()
+                if node in seen:
+                    continue
+                seen.add(node)
+                if isinstance(node, yaml.ScalarNode):
+                    self.constructed_objects[node] = node.value if node.style else _read_plain(node.value)
+                else:
+                    found += [each[1] if isinstance(each, tuple) else each for each in node.value]
+
+    try:
+        _check_events(yaml.parse(content, Loader))
+        return msgspec.convert(yaml.load(content, Loader), type, strict=False)
+    except yaml.YAMLError as error:
+        raise InvalidError(" ".join(str(error).split()).replace('in "<byte string>", ', "in "), path="$") from None
+
+
+def _check_events(events: Iterable[Any]) -> None:
+    """Refuse YAML that is nested so deeply that the parser in C would crash, or that multiplies by aliases."""
+    sizes: dict[str | None, int] = {}
+    opened: list[tuple[str | None, int]] = []
+    count = repeated = 0
+    for event in events:
+        kind = type(event).__name__
+        if kind in ("SequenceStartEvent", "MappingStartEvent"):
+            opened.append((event.anchor, count))
+            count += 1
+            if len(opened) > _DEEPEST:
+                raise RecursionError
+        elif kind in ("SequenceEndEvent", "MappingEndEvent"):
+            anchor, before = opened.pop()
+            sizes[anchor] = count - before
+        elif kind == "ScalarEvent":
+            count += 1
+            sizes[event.anchor] = 1
+        elif kind == "AliasEvent":
+            size = sizes.get(event.anchor, 0)
+            count, repeated = count + size, repeated + size
+            if repeated > _MOST_REPEATED:
+                raise InvalidError(f"aliases repeat more than {_MOST_REPEATED:,} nodes", path="$")
+
+
+_WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
+
+
+def _read_plain(text: str) -> Any:
+    """Read a scalar as JSON would; anything else is text."""
+    if text in _WORDS:
+        return _WORDS[text]
+    is_number = re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", text)
+    return msgspec.json.decode(text) if is_number else text
+
+
+def _free_members(type: Any) -> set[str]:
+    """Return the names of the members, anywhere inside a type, whose values may be any JSON."""
+    names: set[str] = set()
+    infos, seen = [("", inspect.type_info(type))], set()
+    while infos:
+        name, info = infos.pop()
+        match info:
+            case inspect.UnionType(types=types):
+                infos += [(name, each) for each in types]
+            case inspect.Metadata(type=inner) | inspect.ListType(item_type=inner):
+                infos.append((name, inner))
+            case inspect.DictType(value_type=inspect.AnyType()):
+                names.add(name)
+            case inspect.StructType(cls=cls, fields=fields) if cls not in seen:
+                seen.add(cls)
+                infos += [(field.encode_name, field.type) for field in fields]
+    return names

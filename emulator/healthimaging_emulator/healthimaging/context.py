@@ -1,0 +1,81 @@
+"""The context of one request: everything that an operation may use besides its input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+
+from ..aws.authorization import Caller
+from ..aws.errors import ServiceError
+from ..aws.operation import In, Operation, Out
+from ..aws.pagination import Listing
+from ..clock import Moment
+from .messages import resource_arn
+from .records import ImageSet
+from .store import Change, Store
+from .transitions import Pace, Transition
+
+
+class Workflow(Struct, frozen=True):
+    """When an operation that continues after its answer ends, and the message of its ``failure`` if it fails."""
+
+    pace: Pace
+    failure: str | None = None
+
+
+@dataclass(slots=True)
+class Context:
+    """The caller, the account's store, the moment, the place in a list, and how a workflow ends."""
+
+    caller: Caller
+    store: Store
+    moment: Moment
+    listing: Listing
+    workflow: Workflow
+    met: set[Transition] = field(default_factory=set)
+    ended: list[Transition] = field(default_factory=list)
+
+    def meet(self, image_set: ImageSet) -> None:
+        """Note that the answer shows the locked state of an image set."""
+        if image_set.transition is not None:
+            self.met.add(image_set.transition)
+
+    @contextmanager
+    def change(self) -> Iterator[Change]:
+        """Check and write in one step; see ``Store.change``."""
+        with self.store.change(self.moment, self.met) as change:
+            yield change
+
+    def image_set_arn(self, image_set: ImageSet) -> str:
+        """Return the ARN of an image set."""
+        identifiers = {"datastoreId": [image_set.datastore_id], "imageSetId": [image_set.image_set_id]}
+        return resource_arn(self.caller, identifiers)
+
+
+class ReadAgain(Exception):
+    """Raised by an operation whose data has changed between its reading and its writing: it must run again."""
+
+
+def run_operation(operation: Operation[In, Out], input: In, context: Context) -> Out:
+    """Run an operation, and run it again if a transition that it saw has ended meanwhile. Raises ``ServiceError``."""
+    assert operation.handler is not None
+    while True:
+        context.met.clear()
+        context.store.settle(context.moment)
+        try:
+            answer: Out | ServiceError = operation.handler(input, context)
+        except ServiceError as error:
+            answer = error
+        except ReadAgain:
+            continue
+        if context.met:
+            ended = context.store.count_reads(context.met, context.moment)
+            if ended is None:
+                continue
+            context.ended = ended
+        if isinstance(answer, ServiceError):
+            raise answer
+        return answer

@@ -1,0 +1,87 @@
+"""Messages in the service's style: a full sentence, "ImageSet" as one word. Only those marked (recorded) are AWS's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..aws.arn import make_arn
+from ..aws.authorization import Caller
+from ..aws.errors import AccessDeniedException, ConflictException, ResourceNotFoundException
+
+SERVICE = "medical-imaging"
+
+Identifiers = Mapping[str, Sequence[str]]
+
+
+def datastore_not_found(datastore_id: str) -> ResourceNotFoundException:
+    """Return the error for an unknown data store."""
+    return ResourceNotFoundException(f"Datastore {datastore_id} was not found.")
+
+
+def image_set_not_found(datastore_id: str, image_set_id: str) -> ResourceNotFoundException:
+    """Return the error for an unknown image set."""
+    return ResourceNotFoundException(f"ImageSet {image_set_id} was not found in Datastore {datastore_id}.")
+
+
+def version_not_found(version_id: str, image_set_id: str) -> ResourceNotFoundException:
+    """Return the error for an unknown version."""
+    return ResourceNotFoundException(f"Version {version_id} of ImageSet {image_set_id} was not found.")
+
+
+def not_latest() -> ResourceNotFoundException:
+    """Return the error for a write that names another version than the latest (recorded)."""
+    return ResourceNotFoundException("Requested version(s) of ImageSet(s) is not the latest.")
+
+
+def image_set_locked(image_set_id: str) -> ConflictException:
+    """Return the error for a write on a locked image set."""
+    return ConflictException(f"ImageSet {image_set_id} is LOCKED.")
+
+
+def metadata_not_consistent() -> ConflictException:
+    """Return the error for the metadata of a version that is being written (recorded)."""
+    return ConflictException("Requested ImageSet metadata is not consistent yet. Please retry after a few seconds.")
+
+
+def not_found(identifiers: Identifiers) -> ResourceNotFoundException:
+    """Return the error for the resource that a request names."""
+    if "resourceArn" in identifiers:
+        return ResourceNotFoundException(f"Resource {identifiers['resourceArn'][0]} was not found.")
+    if "datastoreId" not in identifiers:
+        return ResourceNotFoundException("The requested resource was not found.")
+    datastore_id = identifiers["datastoreId"][0]
+    if "jobId" in identifiers:
+        return ResourceNotFoundException(f"Job {identifiers['jobId'][0]} was not found in Datastore {datastore_id}.")
+    if "imageSetId" in identifiers:
+        return image_set_not_found(datastore_id, identifiers["imageSetId"][0])
+    return datastore_not_found(datastore_id)
+
+
+def access_denied(operation: str, caller: Caller, identifiers: Identifiers) -> AccessDeniedException:
+    """Return the error for a caller without permission, with the resource that the request names."""
+    user = f"arn:aws:iam::{caller.account}:user/emulator"
+    resource = resource_arn(caller, identifiers)
+    return AccessDeniedException(
+        f"User: {user} is not authorized to perform: {SERVICE}:{operation} on resource: {resource}"
+    )
+
+
+def resource_arn(caller: Caller, identifiers: Identifiers) -> str:
+    """Return the ARN of the resource that a request names; ``*`` if it names none."""
+    if "resourceArn" in identifiers:
+        return identifiers["resourceArn"][0]
+    if "datastoreId" not in identifiers:
+        return "*"
+    resource = f"datastore/{identifiers['datastoreId'][0]}"
+    if "imageSetId" in identifiers:
+        resource += f"/imageset/{identifiers['imageSetId'][0]}"
+    return make_arn(SERVICE, caller.region, caller.account, resource)
+
+
+def conflict(identifiers: Identifiers) -> ConflictException:
+    """Return an error for a resource that cannot be used at present."""
+    if "imageSetId" in identifiers:
+        return metadata_not_consistent()
+    if "datastoreId" not in identifiers:
+        return ConflictException("The request conflicts with an earlier one.")
+    return ConflictException(f"Datastore {identifiers['datastoreId'][0]} is not ACTIVE.")

@@ -1,0 +1,108 @@
+"""Metadata documents of versions. A document never changes.
+
+It is kept compressed, as it is sent. A value that operations search for in many image sets is extracted when the
+document is stored.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, Protocol
+
+import msgspec
+
+from ..errors import InvalidError, invalid
+
+SCHEMA_VERSION = "1.1"
+
+
+class Metadata:
+    """One document, from decoded JSON. Raises ``InvalidError``.
+
+    Its schema version and ids are set here, whatever the content says.
+    """
+
+    __slots__ = ("compressed", "study_instance_uid")
+
+    def __init__(self, content: Mapping[str, Any], datastore_id: str, image_set_id: str) -> None:
+        if not isinstance(content, Mapping):
+            raise invalid("metadata", content, "an object")
+        _check(content)
+        head = {"SchemaVersion": SCHEMA_VERSION, "DatastoreID": datastore_id, "ImageSetID": image_set_id}
+        body = {name: value for name, value in content.items() if name not in head}
+        self.study_instance_uid = content.get("Study", {}).get("DICOM", {}).get("StudyInstanceUID")
+        # Compressed without a time, so that runs and replicas agree to the byte.
+        self.compressed = gzip.compress(_encode(head | body), compresslevel=6, mtime=0)
+
+    def parse(self) -> dict[str, Any]:
+        """Return the document, decoded anew: the caller may change it."""
+        return msgspec.json.decode(gzip.decompress(self.compressed))  # type: ignore[no-any-return]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Metadata) and self.compressed == other.compressed
+
+    def __hash__(self) -> int:
+        return hash(self.compressed)
+
+
+def _encode(document: Mapping[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(document)
+    except (TypeError, UnicodeEncodeError) as error:
+        raise InvalidError(f"metadata must be JSON: {error}") from None
+
+
+class HasMetadata(Protocol):
+    """A version."""
+
+    @property
+    def metadata(self) -> Metadata | None: ...
+
+
+def _check(content: Mapping[str, Any]) -> None:
+    """Check the structure that operations rely on: every part of a document is an object."""
+    patient, study = (_part(content, name, f"$.{name}") for name in ("Patient", "Study"))
+    _part(patient, "DICOM", "$.Patient.DICOM")
+    _part(study, "DICOM", "$.Study.DICOM")
+    all_series = _part(study, "Series", "$.Study.Series")
+    for uid in all_series:
+        path = f"$.Study.Series.{uid}"
+        series = _part(all_series, uid, path)
+        _part(series, "DICOM", f"{path}.DICOM")
+        instances = _part(series, "Instances", f"{path}.Instances")
+        for instance_uid in instances:
+            instance = _part(instances, instance_uid, f"{path}.Instances.{instance_uid}")
+            for name in ("DICOM", "DICOMVRs"):
+                _part(instance, name, f"{path}.Instances.{instance_uid}.{name}")
+
+
+def _part(whole: Mapping[str, Any], name: str, path: str) -> Mapping[str, Any]:
+    part = whole.get(name, {})
+    if not isinstance(part, Mapping):
+        raise InvalidError("expected an object", path=path)
+    return part
+
+
+def _make_document(image_set_id: str) -> dict[str, Any]:
+    """Return a small document made from the id, for a version that has none of its own."""
+    study, series, instance = (_uid(level, image_set_id) for level in ("study", "series", "instance"))
+    instances = {instance: {"DICOM": {"SOPInstanceUID": instance}, "DICOMVRs": {}, "ImageFrames": []}}
+    return {
+        "Patient": {"DICOM": {"PatientID": image_set_id[:16], "PatientName": None}},
+        "Study": {
+            "DICOM": {"StudyInstanceUID": study},
+            "Series": {series: {"DICOM": {"SeriesInstanceUID": series}, "Instances": instances}},
+        },
+    }
+
+
+def _uid(level: str, image_set_id: str) -> str:
+    """Return a UID that is derived from a number of 128 bits (DICOM PS3.5, B.2)."""
+    return f"2.25.{int.from_bytes(sha256(f'{level} {image_set_id}'.encode()).digest()[:16], 'big')}"
+
+
+def metadata_of(version: HasMetadata, datastore_id: str, image_set_id: str) -> Metadata:
+    """Return the document of a version, made from the ids if it has none."""
+    return version.metadata or Metadata(_make_document(image_set_id), datastore_id, image_set_id)

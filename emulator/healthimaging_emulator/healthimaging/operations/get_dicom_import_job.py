@@ -1,0 +1,60 @@
+"""GetDICOMImportJob: the state of an import job.
+
+https://docs.aws.amazon.com/healthimaging/latest/APIReference/API_GetDICOMImportJob.html
+"""
+
+from typing import Annotated
+
+from msgspec import Struct, field
+
+from ...aws import errors
+from ...aws.members import label
+from ...aws.operation import Operation
+from ..shapes.identifiers import DatastoreId, JobId, Message, Timestamp
+from ..shapes.import_job import ImportConfiguration, JobName, JobStatus, RoleArn, S3Uri
+
+
+class DICOMImportJobProperties(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The properties of an import job."""
+
+    job_id: JobId
+    job_name: JobName
+    job_status: JobStatus
+    datastore_id: DatastoreId
+    data_access_role_arn: RoleArn
+    ended_at: Timestamp | None = None
+    submitted_at: Timestamp | None = None
+    input_s3_uri: S3Uri = field(name="inputS3Uri")
+    output_s3_uri: S3Uri = field(name="outputS3Uri")
+    message: Message | None = None
+    import_configuration: ImportConfiguration | None = None
+
+
+class Input(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The request, its members in the model's order."""
+
+    datastore_id: Annotated[DatastoreId, label()]
+    job_id: Annotated[JobId, label()]
+
+
+class Output(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The answer."""
+
+    job_properties: DICOMImportJobProperties
+
+
+GET_DICOM_IMPORT_JOB = Operation(
+    name="GetDICOMImportJob",
+    method="GET",
+    path="/getDICOMImportJob/datastore/{datastoreId}/job/{jobId}",
+    input=Input,
+    output=Output,
+    errors=(
+        errors.ThrottlingException,
+        errors.AccessDeniedException,
+        errors.ValidationException,
+        errors.InternalServerException,
+        errors.ConflictException,
+        errors.ResourceNotFoundException,
+    ),
+)

@@ -1,0 +1,42 @@
+"""TagResource: add tags to a data store or an image set.
+
+https://docs.aws.amazon.com/healthimaging/latest/APIReference/API_TagResource.html
+"""
+
+from typing import Annotated
+
+from msgspec import Struct
+
+from ...aws import errors
+from ...aws.members import label
+from ...aws.operation import Operation
+from ..shapes.datastore import TagMap
+from ..shapes.identifiers import Arn
+
+
+class Input(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The request, its members in the model's order."""
+
+    resource_arn: Annotated[Arn, label(is_greedy=True)]
+    tags: TagMap
+
+
+class Output(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The answer, which has no members."""
+
+
+TAG_RESOURCE = Operation(
+    name="TagResource",
+    method="POST",
+    path="/tags/{resourceArn}",
+    status=204,  # AWS sends it, although the model says 200
+    input=Input,
+    output=Output,
+    errors=(
+        errors.ThrottlingException,
+        errors.AccessDeniedException,
+        errors.ValidationException,
+        errors.InternalServerException,
+        errors.ResourceNotFoundException,
+    ),
+)

@@ -1,0 +1,113 @@
+"""Image sets and versions as they are stored: frozen values, replaced whole. They are not the shape of any response."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import msgspec
+from msgspec import Struct, structs
+
+from ..clock import timestamp
+from ..documents import explain
+from ..errors import InvalidError, suggestion
+from .history import History
+from .metadata import Metadata
+from .shapes.identifiers import ImageSetExternalVersionId, Message, Timestamp
+from .shapes.image_set import ImageSetState, ImageSetWorkflowStatus, Overrides
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from .transitions import Transition
+
+
+class Version(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, rename="camel"):
+    """One version of an image set. Times are epoch seconds.
+
+    ``created_at`` is the creation of the image set, the same on all its versions; ``updated_at`` is when this version
+    last changed. Without ``metadata``, a small document is made from the ids when it is read.
+    """
+
+    version_id: ImageSetExternalVersionId
+    image_set_state: ImageSetState
+    image_set_workflow_status: ImageSetWorkflowStatus | None = msgspec.field(
+        default=None, name="ImageSetWorkflowStatus"
+    )
+    created_at: Timestamp | None = None
+    updated_at: Timestamp | None = None
+    deleted_at: Timestamp | None = None
+    message: Message | None = None
+    overrides: Overrides | None = None
+    is_primary: bool | None = None
+    metadata: Metadata | None = None
+
+    @property
+    def number(self) -> int:
+        """The place in the history: versions are ordered by it."""
+        return int(self.version_id)
+
+
+class VersionMembers(TypedDict, total=False):
+    """The members of a ``Version`` that a test may set. Times are also datetimes, or strings in RFC 3339."""
+
+    image_set_state: ImageSetState
+    image_set_workflow_status: ImageSetWorkflowStatus | None
+    created_at: float | datetime | str | None
+    updated_at: float | datetime | str | None
+    deleted_at: float | datetime | str | None
+    message: str | None
+    overrides: Overrides | None
+    is_primary: bool | None
+    metadata: Any
+
+
+class ImageSet(Struct, frozen=True, kw_only=True, gc=False):
+    """An image set. ``transition`` is the one under way, if an operation locked the latest version."""
+
+    datastore_id: str
+    image_set_id: str
+    history: History[Version]
+    transition: Transition | None = None
+
+    @property
+    def latest(self) -> Version:
+        """The latest version."""
+        return self.history[-1]
+
+    def version(self, version_id: str | None) -> Version | None:
+        """Return a version, by default the latest; None if there is no such version."""
+        if version_id is None:
+            return self.latest
+        found = self.history.find(int(version_id))
+        return found if found is not None and found.version_id == version_id else None
+
+
+class NewVersionMembers(VersionMembers, total=False):
+    """The members of a new version; by default it has the next number."""
+
+    version_id: str
+
+
+def check_version(members: dict[str, Any], datastore_id: str, image_set_id: str) -> Version:
+    """Build a version from members that a test gives. Raises ``InvalidError`` for one that breaks AWS's model."""
+    for name in members.keys() - set(Version.__struct_fields__):
+        raise InvalidError(f"invalid member {name!r}{suggestion(name, Version.__struct_fields__)}")
+    times = {name: timestamp(time) for name, time in members.items() if name.endswith("_at") and time is not None}
+    metadata = members.get("metadata")
+    if metadata is not None and not isinstance(metadata, Metadata):
+        try:
+            metadata = Metadata(metadata, datastore_id, image_set_id)
+        except InvalidError as error:
+            raise InvalidError(error.message, path=error.path.replace("$", "$.metadata", 1)) from None
+    try:
+        version = Version(**(members | times | {"metadata": None}))
+        checked = msgspec.convert(msgspec.to_builtins(version), Version)
+    except msgspec.ValidationError as error:
+        rule, path = explain(error, Version)
+        raise InvalidError(rule, path=path) from None
+    except TypeError as error:
+        raise InvalidError(f"invalid version: {error}") from None
+    return structs.replace(checked, metadata=metadata)
+
+
+msgspec.json.Decoder(Version)  # two threads that prepare a type at the same time crash Python (msgspec 0.22)

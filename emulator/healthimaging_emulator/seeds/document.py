@@ -1,0 +1,88 @@
+"""Seed documents, in the wire's own spelling."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from ..faults.fault import Fault
+from ..healthimaging.shapes.identifiers import DatastoreId, ImageSetExternalVersionId, ImageSetId, Message
+from ..healthimaging.shapes.image_set import ImageSetState, ImageSetWorkflowStatus, Overrides
+
+DEFAULT_CREATED_AT = 1680027126.436  # as in the sample of AWS's documentation
+
+Time = float | Annotated[datetime, Meta(tz=True)]
+
+Document = dict[str, Any] | str
+"""A metadata document, or the file that holds it: a path beside the seed."""
+
+
+class _Part(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    pass
+
+
+class Generate(_Part, frozen=True, kw_only=True):
+    """A history to be made instead of written; see ``generate.make_history``."""
+
+    versions: Annotated[int, Meta(ge=1, le=10_000_000)]
+    failed: Annotated[int, Meta(ge=0)] = 0
+    seed: int = 0
+    created_at: Time = DEFAULT_CREATED_AT
+
+
+class SeedVersionMembers(_Part, frozen=True, kw_only=True, gc=False):
+    """A version as people write it, apart from its id: times also in ISO 8601."""
+
+    image_set_state: ImageSetState
+    image_set_workflow_status: ImageSetWorkflowStatus | None = field(default=None, name="ImageSetWorkflowStatus")
+    created_at: Time | None = None
+    updated_at: Time | None = None
+    deleted_at: Time | None = None
+    message: Message | None = None
+    overrides: Overrides | None = None
+    is_primary: bool | None = None
+
+
+class SeedVersion(SeedVersionMembers, frozen=True, kw_only=True, gc=False):
+    """A version of a seed; the id of its image set, which is written above it, may be left out."""
+
+    image_set_id: ImageSetId | None = None
+    version_id: ImageSetExternalVersionId
+    metadata: Document | None = None
+
+
+class SeedImageSet(_Part, frozen=True, kw_only=True):
+    """An image set: its versions in any order, or the numbers to make them from.
+
+    ``metadata`` is the document of all versions that have none of their own.
+    """
+
+    image_set_id: ImageSetId
+    versions: Annotated[list[SeedVersion], Meta(min_length=1)] | None = None
+    generate: Generate | None = None
+    metadata: Document | None = None
+
+
+class SeedDatastore(_Part, frozen=True, kw_only=True):
+    """A data store; it may have no image sets."""
+
+    datastore_id: DatastoreId
+    image_sets: list[SeedImageSet] = []
+
+
+class SeedDocument(_Part, frozen=True, kw_only=True):
+    """A whole document: data stores, and faults."""
+
+    datastores: list[SeedDatastore] = []
+    faults: list[Fault] = []
+
+
+def make_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a seed, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | msgspec.json.schema(SeedDocument)
+
+
+msgspec.json.Decoder(SeedDocument)  # two threads that prepare a type at the same time crash Python (msgspec 0.22)

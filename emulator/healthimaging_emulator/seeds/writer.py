@@ -1,0 +1,37 @@
+"""Write image sets and faults as a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import structs
+
+from ..faults.fault import Fault
+from ..healthimaging.metadata import Metadata
+from ..healthimaging.records import ImageSet
+from ..healthimaging.store import Baseline
+
+
+def write_seed(image_sets: Baseline, faults: Sequence[Fault] = ()) -> bytes:
+    """Return a seed in JSON, newest versions first."""
+    datastores = [
+        {"datastoreId": datastore_id, "imageSets": [_write_image_set(each) for each in records.values()]}
+        for datastore_id, records in image_sets.items()
+    ]
+    document = {"datastores": datastores} | ({"faults": faults} if faults else {})
+    return msgspec.json.encode(document, enc_hook=_write_metadata)
+
+
+def _write_image_set(image_set: ImageSet) -> dict[str, Any]:
+    versions = image_set.history[:][::-1]
+    shared = versions[0].metadata
+    if shared is None or any(version.metadata is not shared for version in versions):
+        return {"imageSetId": image_set.image_set_id, "versions": versions}
+    versions = tuple(structs.replace(version, metadata=None) for version in versions)
+    return {"imageSetId": image_set.image_set_id, "metadata": shared, "versions": versions}
+
+
+def _write_metadata(metadata: Metadata) -> dict[str, Any]:
+    return metadata.parse()

@@ -1,0 +1,358 @@
+"""One client's connection: read a request, answer it, keep the connection for the next one.
+
+Each connection has a thread, which alone reads, writes and closes the socket. Other threads call only ``stop`` and
+``abort``.
+
+- ``_lock`` guards ``_is_stopping`` and ``_is_answering``, and the replacement of ``_socket`` by its TLS wrapper.
+  Between ``_begin_answer`` and ``_end_answer`` the application runs and the response is sent; ``stop`` lets that
+  finish, and only ends its waits. At any other time ``stop`` shuts the socket down, which wakes the thread. Since both
+  decide under the lock, no answer begins once a connection is stopped, and none that has begun is lost.
+- A deadline runs from the first byte of a request to its last. It is checked before each read, so a client whose bytes
+  never pause meets it too. There is none between two requests.
+- A request takes two system calls, a read and a write. So the socket's timeout stays unset until a request comes in
+  pieces, and a response is one write: in two, Nagle's algorithm and delayed ACKs would cost 40 ms.
+- Closing a socket with unread bytes sends RST, which can overtake the response. So after a request that was not read to
+  its end, the connection lingers: it ends its own side, then reads what the client still sends.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from email.utils import formatdate
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from ..aws.errors import BadRequestException, ServiceError, ServiceUnavailableException
+from ..aws.rest_json import serialize_error
+from ..messages import Exchange, Response, Wait
+from .access_log import log_request
+from .gateway import build_environ, call_application, is_control
+from .http1 import CONTINUE, Body, Event, Head, Refused, RequestReader, Signal, write_head
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+    from ..settings import Settings
+
+RECEIVE_SIZE = 64 * 1024
+
+log = logging.getLogger("healthimaging_emulator")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeouts:
+    """Timeouts of a server in seconds, and how many connections over the limit it answers."""
+
+    request: float = 10.0
+    """From a request's first byte to its last, and for a TLS handshake."""
+    send: float = 30.0
+    """For a client to read its response, beyond what the system buffers."""
+    linger: float = 1.0
+    """For a refused client to send the rest of its request."""
+    stop: float = 2.0
+    """For the answers under way when the server stops."""
+    refused_connections: int = 64
+    """Connections over the limit that get an error answer, at a time. Any more are closed at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """The application and the configuration that all connections of a server share."""
+
+    app: WSGIApplication
+    environ: dict[str, Any]
+    settings: Settings
+    timeouts: Timeouts
+    tls: ssl.SSLContext | None
+
+    def max_body(self, target: str) -> int:
+        """Return the limit for the body of a request."""
+        return self.settings.max_control_body if is_control(target) else self.settings.max_body
+
+
+class ServedExchange(Exchange):
+    """A request on a real connection, which can be broken. ``stop`` ends its waits."""
+
+    can_break = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._is_stopped = False
+        self._waiting: threading.Event | None = None
+
+    def wait(self, wait: Wait) -> None:
+        """Carry out a pause, until it is over, its fault is removed or the server stops."""
+        with self._lock:
+            if self._is_stopped:
+                return
+            self._waiting = wait.end
+        super().wait(wait)
+
+    def stop(self) -> None:
+        """End the wait under way and all that follow."""
+        with self._lock:
+            self._is_stopped = True
+            if self._waiting:
+                self._waiting.set()
+
+
+class Connection:
+    """A connection and its thread. ``on_close`` is called when the connection has ended.
+
+    A connection over the server's limit (``is_refused``) gets an error for its first request, which must come within
+    ``Timeouts.linger``.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        client: socket.socket,
+        *,
+        is_refused: bool = False,
+        on_close: Callable[[Connection], None] = lambda _: None,
+    ) -> None:
+        self.is_refused = is_refused
+        self._service = service
+        self._socket = client
+        self._on_close = on_close
+        self._lock = threading.Lock()
+        self._is_stopping = False
+        self._is_answering = False
+        self._exchange = ServedExchange()
+        self._reader = RequestReader(service.settings.max_head, service.max_body)
+        self._timeout: float | None = None
+        self._begun: float | None = None
+        self._deadline = time.monotonic() + service.timeouts.linger if is_refused else None
+
+    def start(self) -> None:
+        """Start the thread. If the system has none left, close the connection and raise ``RuntimeError``."""
+        try:
+            threading.Thread(target=self._run, name="healthimaging-connection", daemon=True).start()
+        except RuntimeError:
+            self._close()
+            raise
+
+    def stop(self) -> None:
+        """Finish the answer under way, or close the connection at once if there is none."""
+        with self._lock:
+            self._is_stopping = True
+            if self._is_answering:
+                self._exchange.stop()
+            else:
+                self._shut_down()
+
+    def abort(self) -> None:
+        """Close the connection, whatever its thread is doing."""
+        with self._lock:
+            self._is_stopping = True
+            self._shut_down()
+
+    def _begin_answer(self) -> bool:
+        """Make ``stop`` wait for the answer. Return False if the connection is stopping already."""
+        with self._lock:
+            self._is_answering = not self._is_stopping
+            return self._is_answering
+
+    def _end_answer(self) -> bool:
+        """Return whether another answer may follow."""
+        with self._lock:
+            self._is_answering = False
+            return not self._is_stopping
+
+    def _run(self) -> None:
+        try:
+            with suppress(OSError):  # the client has gone, or was too slow, or the server stops
+                if self._service.tls:
+                    self._encrypt(self._service.tls)
+                while self._serve_request():
+                    self._start_next()
+        except Exception:
+            log.exception("a connection failed")
+        finally:
+            self._close()
+
+    def _encrypt(self, tls: ssl.SSLContext) -> None:
+        """Speak TLS from now on. The handshake is made in this thread: in the accepting one it would delay others."""
+        with self._lock:
+            self._socket = client = tls.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
+        self._set_deadline(self._deadline or time.monotonic() + self._service.timeouts.request)
+        try:
+            client.do_handshake()
+        except OSError as error:
+            log.info("a TLS handshake failed: %s", error)
+            raise
+
+    # Requests
+
+    def _serve_request(self) -> bool:
+        """Read a request and answer it; return whether another may follow."""
+        event = self._next_event()
+        if event is Signal.CLOSED:
+            return False
+        head = event if isinstance(event, Head) else None
+        if head and not self.is_refused:
+            event = self._next_event()
+            if isinstance(event, Body):
+                return self._answer(head, event)
+        self._refuse(event, head)
+        return False
+
+    def _answer(self, head: Head, body: Body) -> bool:
+        if not self._begin_answer():
+            return False
+        environ = build_environ(self._service.environ, head, body, self._exchange)
+        response = call_application(self._service.app, environ)
+        keeps_alive = head.keeps_alive and body.is_complete
+        self._send(response, head, closes=not keeps_alive)
+        may_continue = self._end_answer()
+        self._log(response, head)
+        if self._exchange.effect:
+            return False
+        if not body.is_complete:
+            self._linger()
+        return keeps_alive and may_continue
+
+    def _refuse(self, event: Event, head: Head | None) -> None:
+        if self._is_stopping:  # ``stop`` has cut the request off: not the client's mistake
+            return
+        response = serialize_error(self._get_error(event))
+        self._send(response, head, closes=True)
+        self._log(response, head)
+        self._linger()
+
+    def _get_error(self, event: Event) -> ServiceError:
+        if self.is_refused:
+            most = self._service.settings.max_connections
+            return ServiceUnavailableException(f"The limit of connections is reached: {most}.")
+        assert isinstance(event, Refused)
+        log.info("a request was refused: %s", event.message)
+        return BadRequestException(f"Bad request: {event.message}.", status=event.status)
+
+    def _log(self, response: Response, head: Head | None) -> None:
+        method, target = head[:2] if head else ("-", "-")
+        now = time.monotonic()
+        log_request(method, target, response, self._exchange, now - (self._begun or now))
+
+    # Reading
+
+    def _next_event(self) -> Event:
+        while True:
+            event = self._reader.next_event()
+            if event is Signal.NEED_DATA:
+                self._reader.receive(self._receive(self._deadline))
+                if self._begun is None:
+                    self._begin_request()
+            elif event is Signal.SEND_CONTINUE:
+                self._socket.sendall(CONTINUE)
+            else:
+                return event
+
+    def _begin_request(self) -> None:
+        self._begun = time.monotonic()
+        if not self.is_refused:
+            self._deadline = self._begun + self._service.timeouts.request
+
+    def _start_next(self) -> None:
+        self._exchange = ServedExchange()
+        self._begun = self._deadline = None
+        self._reader.start_next()
+        if self._reader.has_begun:
+            self._begin_request()
+
+    def _receive(self, deadline: float | None) -> bytes:
+        self._set_deadline(deadline)
+        return self._socket.recv(RECEIVE_SIZE)
+
+    def _set_deadline(self, deadline: float | None) -> None:
+        """Let the socket's next call time out at the deadline. Raise ``TimeoutError`` if that has passed."""
+        if deadline is None:
+            self._set_timeout(None)
+            return
+        seconds = deadline - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError
+        self._set_timeout(seconds)
+
+    def _set_timeout(self, seconds: float | None) -> None:
+        if seconds != self._timeout:  # setting it is a system call
+            self._socket.settimeout(seconds)
+            self._timeout = seconds
+
+    # Writing
+
+    def _send(self, response: Response, head: Head | None, *, closes: bool) -> None:
+        """Send a response in one piece, or as much of it as the exchange's effect allows."""
+        if not self._exchange.is_answered:
+            return
+        data = write_head(response, date=_format_date(int(time.time())), closes=closes or self._is_stopping)
+        if head is None or head.method != "HEAD":
+            data += response.body
+            if self._exchange.effect == "cut":
+                data = data[: len(data) - (len(response.body) + 1) // 2]
+        if self._service.tls:
+            self._send_slowly(memoryview(data))
+        elif (sent := self._send_at_once(data)) < len(data):
+            self._send_slowly(memoryview(data)[sent:])
+
+    def _send_at_once(self, data: bytes) -> int:
+        """Send as much as the system buffers, usually everything: that needs no system call to set a timeout."""
+        self._set_timeout(None)  # with a timeout, ``send`` would wait despite the flag
+        try:
+            return self._socket.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+
+    def _send_slowly(self, rest: memoryview) -> None:
+        deadline = time.monotonic() + self._service.timeouts.send
+        while rest:
+            self._set_deadline(deadline)
+            rest = rest[self._socket.send(rest) :]
+
+    # Closing
+
+    def _linger(self) -> None:
+        """End this side of the connection, then read what the client still sends, for a while."""
+        self._end_tls()
+        socket.socket.shutdown(self._socket, socket.SHUT_WR)
+        deadline = time.monotonic() + self._service.timeouts.linger
+        self._set_deadline(deadline)
+        while socket.socket.recv(self._socket, RECEIVE_SIZE):  # SSLSocket's own would end where TLS does
+            self._set_deadline(deadline)
+
+    def _close(self) -> None:
+        is_reset = self._exchange.effect == "reset"
+        if not is_reset:
+            self._end_tls()
+        with self._lock:
+            if is_reset:  # closing without lingering sends RST
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            else:
+                self._shut_down()
+            self._socket.close()
+        self._on_close(self)
+
+    def _end_tls(self) -> None:
+        """Send TLS's closing alert, so that the end does not look like an attack. Do not wait for a reply."""
+        if isinstance(self._socket, ssl.SSLSocket):
+            with suppress(OSError, ValueError):  # the client has gone, or the handshake failed
+                self._set_timeout(0.0)
+                self._socket.unwrap()
+
+    def _shut_down(self) -> None:
+        """Wake the thread, and end the connection even if a forked process has the socket too."""
+        with suppress(OSError):  # the client was faster
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # SSLSocket's own would go on in plain text
+
+
+@lru_cache(maxsize=1)
+def _format_date(second: int) -> str:
+    return formatdate(second, usegmt=True)

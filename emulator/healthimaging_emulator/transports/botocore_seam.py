@@ -1,0 +1,61 @@
+"""Everything private of botocore that the emulator relies on, in one place, and checked when it is imported."""
+
+from __future__ import annotations
+
+import inspect
+from importlib.metadata import version
+from typing import Any
+
+import botocore
+from botocore.auth import _host_from_url
+from botocore.endpoint import Endpoint
+from botocore.httpsession import URLLib3Session
+from botocore.retries.adaptive import ClientRateLimiter
+from botocore.session import Session
+from botocore.signers import RequestSigner
+
+Responses = list[tuple[Any, Any]]
+
+ENFORCES_LENGTH = int(
+    version("urllib3").partition(".")[0]
+) >= 2 and "enforce_content_length=False" not in inspect.getsource(URLLib3Session.send)
+"""Whether this botocore raises an error for a body shorter than its Content-Length; others ignore it."""
+
+
+def check_botocore() -> None:
+    """Raise ``ImportError`` if this botocore lacks something that the emulator relies on."""
+    wanted = {
+        "Endpoint.make_request": getattr(Endpoint, "make_request", None),
+        "Endpoint._send_request": getattr(Endpoint, "_send_request", None),
+        "Session.create_client": getattr(Session, "create_client", None),
+        "RequestSigner.sign": getattr(RequestSigner, "sign", None),
+    }
+    missing = [name for name, found in wanted.items() if not callable(found)]
+    if missing:
+        raise ImportError(
+            f"botocore {botocore.__version__} has no {', '.join(missing)}: this version is not supported yet; "
+            "serve() needs none of it"
+        )
+
+
+def host_header(url: str) -> str:
+    """Return the Host header that botocore signs for a URL."""
+    return str(_host_from_url(url))
+
+
+def read_timeout(endpoint: Endpoint) -> float | None:
+    """Return how many seconds an endpoint waits for an answer."""
+    timeout = getattr(endpoint.http_session, "_timeout", None)
+    seconds = getattr(timeout, "read_timeout", timeout)
+    return float(seconds) if isinstance(seconds, (int, float)) else None
+
+
+def disable_rate_limiter(responses: Responses) -> None:
+    """Disable the rate limiter of the adaptive retry mode: it would sleep again before it sends."""
+    for handler, _ in responses:
+        limiter = getattr(handler, "__self__", None)
+        if isinstance(limiter, ClientRateLimiter):
+            limiter._enabled = False
+
+
+check_botocore()
