@@ -111,8 +111,8 @@ class Emulator:
         from .transports.targets import CONTROL_PREFIX
         from .transports.wsgi import create_app
 
-        blueprint = make_blueprint(self._accounts, self.settings, CONTROL_PREFIX)
-        return create_app(self._pipeline, blueprint, self.settings)
+        blueprints = [make_blueprint(self._accounts, self.settings, CONTROL_PREFIX)]
+        return create_app(self._pipeline, blueprints, self.settings)
 
     def client(self, *, backoff: bool = True, **options: Any) -> BaseClient:
         """Return a boto3 client that reaches this emulator without a socket; ``options`` are boto3's.

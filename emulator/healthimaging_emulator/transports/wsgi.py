@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from http.client import responses
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
@@ -28,11 +28,11 @@ EXPOSED = "x-amzn-RequestId, x-amzn-ErrorType, x-emulator-fault, Retry-After, x-
 METHODS = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
 
 
-def create_app(pipeline: Pipeline, control: Blueprint, settings: Settings) -> Flask:
-    """Make the application of an emulator."""
+def create_app(pipeline: Pipeline, blueprints: Sequence[Blueprint], settings: Settings) -> Flask:
+    """Make the application of an emulator: the service, and blueprints under the prefix of the control API."""
     app = Flask("healthimaging_emulator", static_folder=None)
     app.url_map.merge_slashes = False
-    service = _Service(_Control(app, control), pipeline, settings.max_body)
+    service = _Service(_Control(app, blueprints), pipeline, settings.max_body)
     app.wsgi_app = _Cors(service, settings.cors_origins) if settings.cors_origins else service  # type: ignore[method-assign]
     return app
 
@@ -40,16 +40,16 @@ def create_app(pipeline: Pipeline, control: Blueprint, settings: Settings) -> Fl
 class _Control:
     """Flask with the control API, whose routes are added at the first request: compiling them takes milliseconds."""
 
-    def __init__(self, app: Flask, control: Blueprint) -> None:
+    def __init__(self, app: Flask, blueprints: Sequence[Blueprint]) -> None:
         self._app = app
         self._wsgi_app = app.wsgi_app
-        self._control = control
+        self._blueprints = list(blueprints)
         self._adding = threading.Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         with self._adding:
-            if self._control.name not in self._app.blueprints:
-                self._app.register_blueprint(self._control, url_prefix=CONTROL_PREFIX)
+            while self._blueprints:
+                self._app.register_blueprint(self._blueprints.pop(), url_prefix=CONTROL_PREFIX)
         return self._wsgi_app(environ, start_response)
 
 
