@@ -548,7 +548,14 @@ ROWS = [
     Row("UntagResource", "DELETE", f"/tags/{ARN}?tagKeys=a"),
     Row("ListTagsForResource", "GET", f"/tags/{ARN}"),
 ]
-EMULATED = {"ListImageSetVersions", "GetImageSet", "GetImageSetMetadata", "UpdateImageSetMetadata"}
+EMULATED = {
+    "CopyImageSet",
+    "DeleteImageSet",
+    "GetImageSet",
+    "GetImageSetMetadata",
+    "ListImageSetVersions",
+    "UpdateImageSetMetadata",
+}
 BLOBS = {"GetImageSetMetadata", "GetImageFrame"}
 WITH_BODY = [row for row in ROWS if row.body is not None]
 

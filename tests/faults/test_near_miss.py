@@ -79,7 +79,7 @@ def test_a_copy_is_named_with_its_source_and_its_destination(emulator: Emulator)
     with pytest.raises(ClientError):
         call(make_client(emulator), "CopyImageSet")
     assert explain(emulator) == (
-        f"the nearest miss was attempt 1 of CopyImageSet {DATASTORE}/{SAMPLE}: UnknownOperationException: "
+        f"the nearest miss was attempt 1 of CopyImageSet {DATASTORE}/{SAMPLE}: ResourceNotFoundException: "
         f"its imageSetId is {SAMPLE} or {DESTINATION}, not {UNKNOWN}"
     )
 

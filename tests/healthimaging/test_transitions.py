@@ -95,6 +95,9 @@ SEEING: dict[str, Callable[[Service], object]] = {
     "ListImageSetVersions": lambda ours: ours.rows(),
     "GetImageSetMetadata, refused": lambda ours: refusal(ours.metadata),
     "UpdateImageSetMetadata, refused": lambda ours: refusal(ours.update, RENAMED, latest="2"),
+    "DeleteImageSet, refused": lambda ours: refusal(
+        ours.client.delete_image_set, datastoreId=DATASTORE, imageSetId=FIRST
+    ),
 }
 NOT_SEEING: dict[str, Callable[[Service], object]] = {
     "GetImageSet with an older version": lambda ours: ours.get(versionId="1"),
@@ -138,6 +141,34 @@ def test_a_transition_of_two_image_sets_is_seen_once_and_ends_for_both() -> None
     ours.update(RENAMED, includeStudyImageSets=True)
     assert ours.state(SECOND) == ("2", "LOCKED", "UPDATING_FOR_STUDY_CONSISTENCY")
     assert [ours.state(id) for id in (FIRST, SECOND)] == [UPDATED] * 2
+
+
+def copy(ours: Service) -> str:
+    information = {"sourceImageSet": {"latestVersionId": "1"}}
+    answer = ours.client.copy_image_set(
+        datastoreId=DATASTORE, sourceImageSetId=FIRST, copyImageSetInformation=information
+    )
+    return str(answer["destinationImageSetProperties"]["imageSetId"])
+
+
+def test_a_copy_ends_for_its_source_and_its_destination_once_one_of_them_was_seen() -> None:
+    ours = service(transition_seconds=None)
+    copied = copy(ours)
+    assert ours.state(copied) == ("1", "LOCKED", "COPYING")
+    assert [ours.state(id) for id in (FIRST, copied)] == [("1", "ACTIVE", "COPIED")] * 2
+
+
+def test_the_metadata_of_the_source_of_a_copy_does_not_count() -> None:
+    ours = service(transition_seconds=None)
+    copy(ours)
+    ours.metadata()
+    assert ours.state() == ("1", "LOCKED", "COPYING_WITH_READ_ONLY_ACCESS")
+
+
+def test_a_deletion_is_seen_once_and_then_over() -> None:
+    ours = service(transition_seconds=None)
+    ours.client.delete_image_set(datastoreId=DATASTORE, imageSetId=FIRST)
+    assert [ours.state() for _ in range(2)] == [("1", "LOCKED", "DELETING"), ("1", "DELETED", "DELETED")]
 
 
 def test_the_journal_says_what_a_request_saw_and_what_it_ended() -> None:

@@ -13,7 +13,7 @@ from ..aws.errors import ServiceError
 from ..aws.operation import In, Operation, Out
 from ..aws.pagination import Listing
 from ..clock import Moment
-from .messages import resource_arn
+from .messages import image_set_not_found, resource_arn
 from .records import ImageSet
 from .store import Change, Store
 from .transitions import Pace, Transition
@@ -53,6 +53,14 @@ class Context:
         """Return the ARN of an image set."""
         identifiers = {"datastoreId": [image_set.datastore_id], "imageSetId": [image_set.image_set_id]}
         return resource_arn(self.caller, identifiers)
+
+
+def existing_image_set(context: Context, datastore_id: str, image_set_id: str) -> ImageSet:
+    """Return an image set that is not deleted. Raises ``ResourceNotFoundException``."""
+    image_set = context.store.image_set(datastore_id, image_set_id)
+    if image_set.latest.image_set_state == "DELETED":
+        raise image_set_not_found(datastore_id, image_set_id)
+    return image_set
 
 
 class ReadAgain(Exception):

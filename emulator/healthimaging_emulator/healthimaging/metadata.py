@@ -24,7 +24,7 @@ class Metadata:
     Its schema version and ids are set here, whatever the content says.
     """
 
-    __slots__ = ("compressed", "study_instance_uid")
+    __slots__ = ("compressed", "series_instance_uids", "study_instance_uid")
 
     def __init__(self, content: Mapping[str, Any], datastore_id: str, image_set_id: str) -> None:
         if not isinstance(content, Mapping):
@@ -32,6 +32,7 @@ class Metadata:
         _check(content)
         head = {"SchemaVersion": SCHEMA_VERSION, "DatastoreID": datastore_id, "ImageSetID": image_set_id}
         body = {name: value for name, value in content.items() if name not in head}
+        self.series_instance_uids = frozenset(content.get("Study", {}).get("Series", {}))
         self.study_instance_uid = content.get("Study", {}).get("DICOM", {}).get("StudyInstanceUID")
         # Compressed without a time, so that runs and replicas agree to the byte.
         self.compressed = gzip.compress(_encode(head | body), compresslevel=6, mtime=0)

@@ -331,6 +331,12 @@ class Change:
             self.drafts[key] = Draft(self, self._store.image_set(*key))
         return self.drafts[key]
 
+    def add_image_set(self, record: ImageSet) -> Draft:
+        """Add an image set with its first version."""
+        draft = self.drafts[record.datastore_id, record.image_set_id] = Draft(self, record)
+        self.added += len(record.history)
+        return draft
+
     def meet(self, transition: Transition | None) -> None:
         """Note that the change is refused because of a transition."""
         if transition is not None:
@@ -358,6 +364,11 @@ class Draft:
         """The latest version."""
         return self.record.latest
 
+    def require_existing(self) -> None:
+        """Raise ``ResourceNotFoundException`` if the image set is deleted."""
+        if self.latest.image_set_state == "DELETED":
+            raise image_set_not_found(self.record.datastore_id, self.record.image_set_id)
+
     def require_unlocked(self) -> None:
         """Raise ``ConflictException`` if the image set is locked."""
         if self.latest.image_set_state == "LOCKED":
@@ -368,6 +379,10 @@ class Draft:
         """Raise ``ResourceNotFoundException`` if a version is not the latest."""
         if self.latest.number != int(version_id):
             raise not_latest()
+
+    def replace_latest(self, version: Version) -> None:
+        """Put another version in the place of the latest."""
+        self.record = structs.replace(self.record, history=self.record.history.replace_last(version))
 
     def append(self, version: Version) -> None:
         """Add a version."""

@@ -3,15 +3,33 @@
 https://docs.aws.amazon.com/healthimaging/latest/APIReference/API_CopyImageSet.html
 """
 
-from typing import Annotated
+import uuid
+from functools import partial
+from typing import Annotated, Any
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, structs
 
 from ...aws import errors
+from ...aws.errors import ServiceQuotaExceededException, ValidationException
 from ...aws.members import label, payload, query, sensitive
 from ...aws.operation import Operation
+from ...errors import LimitExceededError
+from ..context import Context, ReadAgain, existing_image_set
+from ..copies import (
+    MISMATCH,
+    CopyFailed,
+    Selection,
+    conflicts_with_primary,
+    merge_instances,
+    read_selection,
+    select_instances,
+)
+from ..history import History
+from ..metadata import Metadata, metadata_of
+from ..records import ImageSet, Version
 from ..shapes.identifiers import Arn, DatastoreId, ImageSetExternalVersionId, ImageSetId, Timestamp
-from ..shapes.image_set import ImageSetState, ImageSetWorkflowStatus
+from ..shapes.image_set import ImageSetState, ImageSetWorkflowStatus, Overrides
+from ..store import Change, Draft
 
 
 class MetadataCopies(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -71,6 +89,180 @@ class Output(Struct, frozen=True, kw_only=True, rename="camel"):
     destination_image_set_properties: CopyImageSetProperties
 
 
+def copy_image_set(input: Input, context: Context) -> Output:
+    """Begin to copy: the source is LOCKED and stays readable, the destination is LOCKED and COPYING.
+
+    Raises ``ValidationException``, ``ResourceNotFoundException``, ``ConflictException`` and, if the limit of the
+    emulator is reached, ``ServiceQuotaExceededException``.
+    """
+    selection = _read_selection(input)
+    source = existing_image_set(context, input.datastore_id, input.source_image_set_id)
+    destination = _find_destination(input, context, source)
+    destination_id = uuid.uuid4().hex if destination is None else destination.image_set_id
+    outcome = _compute_outcome(input, context, selection, source, destination, destination_id)  # before any lock
+    try:
+        with context.change() as change:
+            source_draft, target = _drafts(input, change, source, destination)
+            formerly = source_draft.latest
+            source_draft.replace_latest(_lock(formerly, "COPYING_WITH_READ_ONLY_ACCESS", context.moment.date))
+            if target is None:
+                target = change.add_image_set(_new_image_set(input, context, source, destination_id))
+            else:
+                target.append(_next_version(input, context, target.latest))
+            ends = {
+                source_draft: partial(_end_source, formerly, is_copied=not isinstance(outcome, str)),
+                target: partial(_end_destination, target.latest, outcome),
+            }
+            change.begin_transition("CopyImageSet", context.workflow.pace, ends)
+    except LimitExceededError as error:
+        raise ServiceQuotaExceededException(f"The emulator's limit is exceeded: {error.detail}.") from None
+    return Output(
+        datastore_id=input.datastore_id,
+        source_image_set_properties=_describe(source_draft, context),
+        destination_image_set_properties=_describe(target, context),
+    )
+
+
+def _read_selection(input: Input) -> Selection | None:
+    """Check every rule that needs no stored data; None selects all instances."""
+    information = input.copy_image_set_information
+    destination = information.destination_image_set
+    if destination is not None and destination.image_set_id == input.source_image_set_id:
+        raise ValidationException("The source and the destination ImageSet must be different.")
+    if destination is not None and input.promote_to_primary:
+        raise ValidationException("promoteToPrimary cannot be combined with destinationImageSet.")
+    copies = information.source_image_set.dicom_copies
+    return None if copies is None else read_selection(copies.copiable_attributes)
+
+
+def _find_destination(input: Input, context: Context, source: ImageSet) -> ImageSet | None:
+    """Return the image set to copy into: the one that is named, or the primary one of the series to promote to."""
+    named = input.copy_image_set_information.destination_image_set
+    if named is not None:
+        return existing_image_set(context, input.datastore_id, named.image_set_id)
+    metadata = source.latest.metadata
+    if not input.promote_to_primary or metadata is None:
+        return None
+    return next(
+        (
+            each
+            for each in context.store.image_sets_of(input.datastore_id)
+            if each is not source
+            and each.latest.is_primary
+            and each.latest.image_set_state != "DELETED"
+            and each.latest.metadata is not None
+            and each.latest.metadata.series_instance_uids & metadata.series_instance_uids
+        ),
+        None,
+    )
+
+
+def _compute_outcome(
+    input: Input,
+    context: Context,
+    selection: Selection | None,
+    source: ImageSet,
+    destination: ImageSet | None,
+    destination_id: str,
+) -> Metadata | str:
+    """Return the document of the destination, or the message of the failure."""
+    if context.workflow.failure:
+        return context.workflow.failure
+    try:
+        document = select_instances(_document(source), selection)
+        if destination is not None:
+            stored = _document(destination)
+            if input.promote_to_primary and conflicts_with_primary(document, stored):
+                raise CopyFailed(MISMATCH.format(level="Series"))
+            is_forced = bool(input.force or input.promote_to_primary)
+            document = merge_instances(document, stored, force=is_forced)
+    except CopyFailed as error:
+        return error.message
+    return Metadata(document, input.datastore_id, destination_id)
+
+
+def _document(image_set: ImageSet) -> dict[str, Any]:
+    return metadata_of(image_set.latest, image_set.datastore_id, image_set.image_set_id).parse()
+
+
+def _drafts(input: Input, change: Change, source: ImageSet, destination: ImageSet | None) -> tuple[Draft, Draft | None]:
+    """Return the image sets to change, after the checks that a change by somebody else could break."""
+    wanted = [source] if destination is None else [source, destination]
+    drafts = [change.image_set(each.datastore_id, each.image_set_id) for each in wanted]
+    for draft in drafts:
+        draft.require_existing()
+    for draft in drafts:
+        draft.require_unlocked()
+    information = input.copy_image_set_information
+    drafts[0].require_latest(information.source_image_set.latest_version_id)
+    if information.destination_image_set is not None:
+        drafts[1].require_latest(information.destination_image_set.latest_version_id)
+    if any(draft.record is not each for draft, each in zip(drafts, wanted, strict=True)):
+        raise ReadAgain
+    return drafts[0], drafts[1] if len(drafts) > 1 else None
+
+
+def _lock(version: Version, status: ImageSetWorkflowStatus, date: float) -> Version:
+    return structs.replace(version, image_set_state="LOCKED", image_set_workflow_status=status, updated_at=date)
+
+
+def _new_image_set(input: Input, context: Context, source: ImageSet, id: str) -> ImageSet:
+    version = Version(
+        version_id="1",
+        image_set_state="LOCKED",
+        image_set_workflow_status="COPYING",
+        created_at=context.moment.date,
+        updated_at=context.moment.date,
+        overrides=_overrides(input),
+        is_primary=bool(input.promote_to_primary),
+        metadata=source.latest.metadata and Metadata(_document(source), input.datastore_id, id),
+    )
+    return ImageSet(datastore_id=input.datastore_id, image_set_id=id, history=History.of([version]))
+
+
+def _next_version(input: Input, context: Context, latest: Version) -> Version:
+    return Version(
+        version_id=str(latest.number + 1),
+        image_set_state="LOCKED",
+        image_set_workflow_status="COPYING",
+        created_at=latest.created_at,
+        updated_at=context.moment.date,
+        overrides=_overrides(input),
+        is_primary=bool(latest.is_primary),
+        metadata=latest.metadata,
+    )
+
+
+def _overrides(input: Input) -> Overrides | None:
+    return Overrides(forced=True) if input.force else None
+
+
+def _end_source(formerly: Version, date: float, *, is_copied: bool) -> Version:
+    if not is_copied:
+        return formerly
+    return structs.replace(formerly, image_set_workflow_status="COPIED", updated_at=date)
+
+
+def _end_destination(begun: Version, outcome: Metadata | str, date: float) -> Version:
+    ended = structs.replace(begun, image_set_state="ACTIVE", updated_at=date)
+    if isinstance(outcome, str):
+        return structs.replace(ended, image_set_workflow_status="COPY_FAILED", message=outcome)
+    return structs.replace(ended, image_set_workflow_status="COPIED", metadata=outcome)
+
+
+def _describe(draft: Draft, context: Context) -> CopyImageSetProperties:
+    version = draft.latest
+    return CopyImageSetProperties(
+        image_set_id=draft.record.image_set_id,
+        latest_version_id=version.version_id,
+        image_set_state=version.image_set_state,
+        image_set_workflow_status=version.image_set_workflow_status,
+        created_at=version.created_at,
+        updated_at=version.updated_at,
+        image_set_arn=context.image_set_arn(draft.record),
+    )
+
+
 COPY_IMAGE_SET = Operation(
     name="CopyImageSet",
     method="POST",
@@ -83,6 +275,7 @@ COPY_IMAGE_SET = Operation(
         "imageSetId": ("source_image_set_id", "copy_image_set_information.destination_image_set.image_set_id"),
     },
     is_asynchronous=True,
+    handler=copy_image_set,
     errors=(
         errors.ThrottlingException,
         errors.AccessDeniedException,

@@ -14,8 +14,8 @@ from ...aws.errors import ServiceQuotaExceededException, ValidationException
 from ...aws.members import label, payload, query, sensitive
 from ...aws.operation import Operation
 from ...errors import LimitExceededError
-from ..context import Context, ReadAgain
-from ..messages import image_set_not_found, version_not_found
+from ..context import Context, ReadAgain, existing_image_set
+from ..messages import version_not_found
 from ..metadata import Metadata, metadata_of
 from ..metadata_updates import UpdateFailed, Updates, apply_updates, keep_study_part
 from ..records import ImageSet, Version
@@ -74,7 +74,7 @@ def update_image_set_metadata(input: Input, context: Context) -> Output:
     emulator is reached, ``ServiceQuotaExceededException``.
     """
     updates = _read_updates(input)
-    image_set = _existing(context, input)
+    image_set = existing_image_set(context, input.datastore_id, input.image_set_id)
     targets = [image_set, *_find_study_image_sets(context, input, image_set)]
     outcome = _compute_outcome(input, context, updates, targets)  # before anything is locked
     try:
@@ -105,13 +105,6 @@ def _read_updates(input: Input) -> Updates | None:
         return None
     documents = given.dicom_updates.updatable_attributes, given.dicom_updates.removable_attributes
     return read_updates(*documents, force=bool(input.force), across_study=across_study)
-
-
-def _existing(context: Context, input: Input) -> ImageSet:
-    image_set = context.store.image_set(input.datastore_id, input.image_set_id)
-    if image_set.latest.image_set_state == "DELETED":
-        raise image_set_not_found(input.datastore_id, input.image_set_id)
-    return image_set
 
 
 def _find_study_image_sets(context: Context, input: Input, image_set: ImageSet) -> list[ImageSet]:
