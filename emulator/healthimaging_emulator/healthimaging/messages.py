@@ -28,6 +28,11 @@ def version_not_found(version_id: str, image_set_id: str) -> ResourceNotFoundExc
     return ResourceNotFoundException(f"Version {version_id} of ImageSet {image_set_id} was not found.")
 
 
+def frame_not_found(frame_id: str, image_set_id: str) -> ResourceNotFoundException:
+    """Return the error for an unknown frame."""
+    return ResourceNotFoundException(f"ImageFrame {frame_id} of ImageSet {image_set_id} was not found.")
+
+
 def not_latest() -> ResourceNotFoundException:
     """Return the error for a write that names another version than the latest (recorded)."""
     return ResourceNotFoundException("Requested version(s) of ImageSet(s) is not the latest.")

@@ -7,7 +7,7 @@ document is stored.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -24,7 +24,7 @@ class Metadata:
     Its schema version and ids are set here, whatever the content says.
     """
 
-    __slots__ = ("compressed", "series_instance_uids", "study_instance_uid")
+    __slots__ = ("compressed", "frames", "series_instance_uids", "study_instance_uid")
 
     def __init__(self, content: Mapping[str, Any], datastore_id: str, image_set_id: str) -> None:
         if not isinstance(content, Mapping):
@@ -32,6 +32,7 @@ class Metadata:
         _check(content)
         head = {"SchemaVersion": SCHEMA_VERSION, "DatastoreID": datastore_id, "ImageSetID": image_set_id}
         body = {name: value for name, value in content.items() if name not in head}
+        self.frames = dict(_find_frames(content))
         self.series_instance_uids = frozenset(content.get("Study", {}).get("Series", {}))
         self.study_instance_uid = content.get("Study", {}).get("DICOM", {}).get("StudyInstanceUID")
         # Compressed without a time, so that runs and replicas agree to the byte.
@@ -60,6 +61,15 @@ class HasMetadata(Protocol):
 
     @property
     def metadata(self) -> Metadata | None: ...
+
+
+def _find_frames(content: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """Yield the id of each frame that a document names, and the transfer syntax in which it is stored."""
+    for series in content.get("Study", {}).get("Series", {}).values():
+        for instance in series.get("Instances", {}).values():
+            for frame in instance.get("ImageFrames") or ():
+                if isinstance(frame, Mapping) and isinstance(frame.get("ID"), str):
+                    yield frame["ID"], instance.get("StoredTransferSyntaxUID")
 
 
 def _check(content: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
@@ -62,12 +63,16 @@ class VersionMembers(TypedDict, total=False):
 
 
 class ImageSet(Struct, frozen=True, kw_only=True, gc=False):
-    """An image set. ``transition`` is the one under way, if an operation locked the latest version."""
+    """An image set. ``transition`` is the one under way, if an operation locked the latest version.
+
+    ``frames`` are the bytes of its frames by their ids, shared with all copies and accounts.
+    """
 
     datastore_id: str
     image_set_id: str
     history: History[Version]
     transition: Transition | None = None
+    frames: Mapping[str, bytes] = {}
 
     @property
     def latest(self) -> Version:

@@ -380,6 +380,11 @@ class Draft:
         if self.latest.number != int(version_id):
             raise not_latest()
 
+    def add_frames(self, frames: Mapping[str, bytes]) -> None:
+        """Let the image set have the frames of another one; their bytes are shared."""
+        if frames:
+            self.record = structs.replace(self.record, frames={**self.record.frames, **frames})
+
     def replace_latest(self, version: Version) -> None:
         """Put another version in the place of the latest."""
         self.record = structs.replace(self.record, history=self.record.history.replace_last(version))

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from ..faults.fault import Fault
-from ..healthimaging.shapes.identifiers import DatastoreId, ImageSetExternalVersionId, ImageSetId, Message
+from ..healthimaging.shapes.identifiers import DatastoreId, ImageFrameId, ImageSetExternalVersionId, ImageSetId, Message
 from ..healthimaging.shapes.image_set import ImageSetState, ImageSetWorkflowStatus, Overrides
 
 DEFAULT_CREATED_AT = 1680027126.436  # as in the sample of AWS's documentation
@@ -54,16 +54,24 @@ class SeedVersion(SeedVersionMembers, frozen=True, kw_only=True, gc=False):
     metadata: Document | None = None
 
 
+class FrameContent(_Part, frozen=True, kw_only=True):
+    """The bytes of a frame."""
+
+    base64: bytes
+
+
 class SeedImageSet(_Part, frozen=True, kw_only=True):
     """An image set: its versions in any order, or the numbers to make them from.
 
-    ``metadata`` is the document of all versions that have none of their own.
+    ``metadata`` is the document of all versions that have none of their own. ``frames`` are the bytes of frames that a
+    document names, each in a file beside the seed or inline.
     """
 
     image_set_id: ImageSetId
     versions: Annotated[list[SeedVersion], Meta(min_length=1)] | None = None
     generate: Generate | None = None
     metadata: Document | None = None
+    frames: dict[ImageFrameId, str | FrameContent] = {}
 
 
 class SeedDatastore(_Part, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from ..healthimaging.records import ImageSet, Version
 from ..healthimaging.store import Baseline
 from ..settings import Settings
 from . import generate
-from .document import Document, Generate, SeedDocument, SeedImageSet, SeedVersion
+from .document import Document, FrameContent, Generate, SeedDocument, SeedImageSet, SeedVersion
 
 log = logging.getLogger("healthimaging_emulator.seeds")
 
@@ -115,9 +115,7 @@ class _Merger:
                 origin = self._origins.setdefault((id, image_set.image_set_id), source)
                 if image_set.image_set_id in image_sets:
                     raise place.error(f"image set {image_set.image_set_id} is in {origin} already", ".imageSetId")
-                image_sets[image_set.image_set_id] = ImageSet(
-                    datastore_id=id, image_set_id=image_set.image_set_id, history=_build_history(image_set, place)
-                )
+                image_sets[image_set.image_set_id] = _build_image_set(image_set, place)
         _check_faults(self._engine, source, document.faults, "$.faults")
         self.faults += document.faults
 
@@ -145,6 +143,26 @@ class _Place(NamedTuple):
 
     def error(self, message: str, inside: str = "") -> InvalidError:
         return InvalidError(message, path=self.path + inside, source=self.source)
+
+
+def _build_image_set(image_set: SeedImageSet, place: _Place) -> ImageSet:
+    history = _build_history(image_set, place)
+    frames = {id: _read_frame(given, place, f".frames.{id}") for id, given in image_set.frames.items()}
+    if frames:
+        named = {id for version in history if version.metadata is not None for id in version.metadata.frames}
+        for id in frames.keys() - named:
+            raise place.error(f"no metadata of the image set names the frame {id}", f".frames.{id}")
+    return ImageSet(datastore_id=place.datastore_id, image_set_id=place.image_set_id, history=history, frames=frames)
+
+
+def _read_frame(given: str | FrameContent, place: _Place, inside: str) -> bytes:
+    """Read the bytes of a frame, inline or from a file beside the seed."""
+    if isinstance(given, FrameContent):
+        return given.base64
+    try:
+        return _read_bytes(given, place.file, "a frame")
+    except InvalidError as error:
+        raise place.error(error.message, inside) from None
 
 
 def _build_history(image_set: SeedImageSet, place: _Place) -> History[Version]:
@@ -232,12 +250,18 @@ def _read_metadata(given: Document | None, place: _Place, inside: str) -> Metada
 
 
 def _read_file(name: str, seed: Path | None) -> Any:
-    if seed is None:
-        raise InvalidError("metadata can name a file only in a seed that is a file")
+    content = _read_bytes(name, seed, "metadata")
     try:
-        return decode_json((seed.parent / name).read_bytes(), dict[str, Any])
+        return decode_json(content, dict[str, Any])
     except InvalidError as error:
         raise InvalidError(f"{name}: {error.message}") from None
+
+
+def _read_bytes(name: str, seed: Path | None, what: str) -> bytes:
+    if seed is None:
+        raise InvalidError(f"{what} can name a file only in a seed that is a file")
+    try:
+        return (seed.parent / name).read_bytes()
     except (OSError, ValueError) as error:
         raise InvalidError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
 

@@ -27,10 +27,13 @@ def write_seed(image_sets: Baseline, faults: Sequence[Fault] = ()) -> bytes:
 def _write_image_set(image_set: ImageSet) -> dict[str, Any]:
     versions = image_set.history[:][::-1]
     shared = versions[0].metadata
-    if shared is None or any(version.metadata is not shared for version in versions):
-        return {"imageSetId": image_set.image_set_id, "versions": versions}
-    versions = tuple(structs.replace(version, metadata=None) for version in versions)
-    return {"imageSetId": image_set.image_set_id, "metadata": shared, "versions": versions}
+    written: dict[str, Any] = {"imageSetId": image_set.image_set_id}
+    if image_set.frames:
+        written["frames"] = {id: {"base64": content} for id, content in image_set.frames.items()}
+    if shared is not None and all(version.metadata is shared for version in versions):
+        written["metadata"] = shared
+        versions = tuple(structs.replace(version, metadata=None) for version in versions)
+    return written | {"versions": versions}
 
 
 def _write_metadata(metadata: Metadata) -> dict[str, Any]:

@@ -109,6 +109,7 @@ def copy_image_set(input: Input, context: Context) -> Output:
                 target = change.add_image_set(_new_image_set(input, context, source, destination_id))
             else:
                 target.append(_next_version(input, context, target.latest))
+                target.add_frames(source.frames)
             ends = {
                 source_draft: partial(_end_source, formerly, is_copied=not isinstance(outcome, str)),
                 target: partial(_end_destination, target.latest, outcome),
@@ -217,7 +218,9 @@ def _new_image_set(input: Input, context: Context, source: ImageSet, id: str) ->
         is_primary=bool(input.promote_to_primary),
         metadata=source.latest.metadata and Metadata(_document(source), input.datastore_id, id),
     )
-    return ImageSet(datastore_id=input.datastore_id, image_set_id=id, history=History.of([version]))
+    return ImageSet(
+        datastore_id=input.datastore_id, image_set_id=id, history=History.of([version]), frames=source.frames
+    )
 
 
 def _next_version(input: Input, context: Context, latest: Version) -> Version:

@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/healthimaging/latest/APIReference/API_GetImageFrame.html
 """
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from msgspec import Struct
@@ -10,6 +11,11 @@ from msgspec import Struct
 from ...aws import errors
 from ...aws.members import header, label, payload
 from ...aws.operation import Operation
+from ..context import Context, existing_image_set
+from ..frames import content_type_of
+from ..messages import frame_not_found
+from ..metadata import Metadata
+from ..records import ImageSet
 from ..shapes.identifiers import DatastoreId, ImageFrameId, ImageSetId
 
 
@@ -34,6 +40,28 @@ class Output(Struct, frozen=True, kw_only=True, rename="camel"):
     content_type: Annotated[str | None, header("Content-Type")] = None
 
 
+def get_image_frame(input: Input, context: Context) -> Output:
+    """Return a frame that any version of the image set names. Raises ``ResourceNotFoundException``."""
+    image_set = existing_image_set(context, input.datastore_id, input.image_set_id)
+    frame_id = input.image_frame_information.image_frame_id
+    for metadata in _documents(image_set):
+        if frame_id in metadata.frames and frame_id in image_set.frames:
+            context.store.touch((input.datastore_id, input.image_set_id), context.moment.date)
+            content_type = content_type_of(metadata.frames[frame_id])
+            return Output(image_frame_blob=image_set.frames[frame_id], content_type=content_type)
+    raise frame_not_found(frame_id, input.image_set_id)
+
+
+def _documents(image_set: ImageSet) -> Iterator[Metadata]:
+    """Yield the different documents of an image set, newest first."""
+    before: Metadata | None = None
+    for index in range(len(image_set.history) - 1, -1, -1):
+        metadata = image_set.history[index].metadata
+        if metadata is not None and metadata is not before:
+            yield metadata
+        before = metadata
+
+
 GET_IMAGE_FRAME = Operation(
     name="GetImageFrame",
     method="POST",
@@ -41,6 +69,7 @@ GET_IMAGE_FRAME = Operation(
     host_prefix="runtime-",
     input=Input,
     output=Output,
+    handler=get_image_frame,
     identifiers={
         "datastoreId": ("datastore_id",),
         "imageSetId": ("image_set_id",),
