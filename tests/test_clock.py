@@ -390,3 +390,12 @@ def test_a_latency_is_virtual_while_the_machine_is_stopped(emulator: Emulator, r
     with replace("2024-01-01T00:00:00Z"):
         call(make_client(emulator), "GetImageSet")
     assert emulator.calls[0].attempts[0].delay == 30
+
+
+def test_the_date_stops_at_the_end_of_the_year_9999() -> None:
+    clock = Clock()
+    clock.freeze(253402300799.5)
+    clock.run()
+    with freeze_time("2024-01-01") as machine:
+        machine.move_to("2030-01-01")
+        assert clock.now() <= 253402300799.999

@@ -239,7 +239,16 @@ def test_an_input_is_kept_without_what_is_long(emulator: Emulator) -> None:
     with pytest.raises(client.exceptions.ClientError):
         call(client, "TagResource", tags=tags)
     kept = emulator.calls[0].input["tags"]
-    assert kept == {f"key{number:02}": "v" * 200 + "..." for number in range(20)}
+    assert kept == {f"key{number:02}": "v" * 200 + "..." for number in range(9)}
+
+
+def test_an_input_of_many_small_parts_is_kept_to_some_thousand_characters(emulator: Emulator) -> None:
+    emulator.faults.add(Fault.error("Mine", status=400))
+    value = {"DICOMPatientId": "v" * 200}
+    body = {"filters": [{"operator": "EQUAL", "values": [value] * 20}] * 20}
+    path = f"/datastore/{DATASTORE}/searchImageSets"
+    emulator.app.test_client().post(path, json=body)
+    assert 1000 < len(str(emulator.calls[0].input)) < 4000
 
 
 def test_a_request_for_no_operation_has_no_input(emulator: Emulator) -> None:

@@ -21,6 +21,9 @@ from .errors import invalid
 YEAR_10000 = 253402300800
 """The end of the year 9999 in epoch seconds. Python, and so boto3, knows no later one."""
 
+LATEST = YEAR_10000 - 0.001
+"""The last date that there is."""
+
 _parse = partial(msgspec.convert, type=datetime)  # the real class, also while freezegun replaces it
 
 
@@ -144,8 +147,8 @@ class Clock:
 
     def _now(self) -> float:
         if self._frozen_at is None:
-            return time.time() + self._offset
-        return self._frozen_at + (self._passed - self._frozen_since)
+            return min(time.time() + self._offset, LATEST)
+        return min(self._frozen_at + (self._passed - self._frozen_since), LATEST)
 
     def _advance_elapsed(self) -> None:
         """Add the seconds since the last reading, unless the clock is frozen or another clock was put in its place."""

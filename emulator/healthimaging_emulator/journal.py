@@ -23,8 +23,13 @@ MAX_TEXT = 1000
 """Characters kept of a text that a client sent."""
 
 MAX_INPUT_TEXT = 200
+"""Characters kept of a text inside an input."""
+
 MAX_INPUT_ITEMS = 20
-"""Items kept of a list or a structure of an input."""
+"""Items kept of a list or a structure inside an input."""
+
+MAX_INPUT = 2000
+"""Characters kept of all texts and names inside an input."""
 
 
 _ATTEMPT = re.compile(r"attempt=([0-9]{1,9})").search
@@ -100,7 +105,7 @@ class Call(Struct, rename="camel", kw_only=True, repr_omit_defaults=True):
         """Record the operation, once the request is parsed."""
         self.operation, self.page = operation, page
         self.identifiers = {name: [value[:MAX_TEXT] for value in values] for name, values in identifiers.items()}
-        self.input = _shorten({name: each for name, each in msgspec.to_builtins(input).items() if each is not None})
+        self.input = _Shortener().shorten(msgspec.to_builtins(input))
 
     def __str__(self) -> str:
         resource = "/".join(values[0] for values in self.identifiers.values())
@@ -109,16 +114,30 @@ class Call(Struct, rename="camel", kw_only=True, repr_omit_defaults=True):
         return "\n  ".join([f"{asked}{page}: {self.outcome or 'not answered yet'}", *map(str, self.attempts)])
 
 
-def _shorten(value: Any) -> Any:
-    """Keep the members of an input that are set, and cut long texts and lists."""
-    if isinstance(value, str):
-        return value if len(value) <= MAX_INPUT_TEXT else f"{value[:MAX_INPUT_TEXT]}..."
-    if isinstance(value, dict):
-        present = [(name[:MAX_INPUT_TEXT], each) for name, each in value.items() if each is not None]
-        return {name: _shorten(each) for name, each in present[:MAX_INPUT_ITEMS]}
-    if isinstance(value, (list, tuple)):
-        return [_shorten(each) for each in value[:MAX_INPUT_ITEMS]]
-    return value
+class _Shortener:
+    """Keeps the members of an input that are set, and cuts long texts, lists and the whole."""
+
+    def __init__(self) -> None:
+        self._left = MAX_INPUT
+
+    def shorten(self, value: Any) -> Any:
+        """Return as much of a value as is kept."""
+        if isinstance(value, dict):
+            return self._shorten_members(value)
+        if isinstance(value, (list, tuple)):
+            return [self.shorten(each) for each in value[:MAX_INPUT_ITEMS] if self._left > 0]
+        if isinstance(value, str) and len(value) > MAX_INPUT_TEXT:
+            value = f"{value[:MAX_INPUT_TEXT]}..."
+        self._left -= len(str(value))
+        return value
+
+    def _shorten_members(self, members: dict[str, Any]) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for name, value in members.items():
+            if value is not None and self._left > 0 and len(kept) < MAX_INPUT_ITEMS:
+                self._left -= len(name)
+                kept[name[:MAX_INPUT_TEXT]] = self.shorten(value)
+        return kept
 
 
 class JournalSnapshot(Sequence[Call]):

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthimaging_emulator.aws.errors import ValidationException
+from healthimaging_emulator.healthimaging.metadata import MAX_NESTING
 from healthimaging_emulator.healthimaging.metadata_updates import (
     UpdateFailed,
     Updates,
     apply_updates,
     keep_study_part,
 )
-from healthimaging_emulator.healthimaging.update_rules import MAX_NESTING, read_updates
+from healthimaging_emulator.healthimaging.update_rules import read_updates
 
 Attributes = Mapping[str, Any]
 
@@ -794,3 +795,13 @@ def test_the_study_part_leaves_the_series_out() -> None:
 
 def test_values_are_not_shown() -> None:
     assert repr(read(patient(PatientID="P-1"), patient(PatientID="P-1"))) == "Updates()"
+
+
+@pytest.mark.parametrize(("stored", "given"), [(1, True), (0, False), (True, 1), ([1], [True])])
+def test_true_is_not_the_number_1(stored: Any, given: Any) -> None:
+    document = {"Study": {"Series": {"1.1": {"Instances": {"1.1.1": {"DICOM": {"Rows": stored}}}}}}}
+    removal = {"Study": {"Series": {"1.1": {"Instances": {"1.1.1": {"DICOM": {"Rows": given}}}}}}}
+    updates = read_updates(None, json.dumps(removal).encode(), force=True)
+    with pytest.raises(UpdateFailed) as raised:
+        apply_updates(document, updates)
+    assert raised.value.message == "INVALID_REQUEST:  Attribute to remove doesn't match."

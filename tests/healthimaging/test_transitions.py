@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from healthimaging_emulator import Emulator, Fault
+from healthimaging_emulator.healthimaging.operations.update_image_set_metadata import UPDATE_IMAGE_SET_METADATA
 from healthimaging_emulator.settings import SettingsOptions
 from tests.demo import DATASTORE
 
@@ -233,3 +234,100 @@ def test_exactly_so_many_requests_see_it_under_threads(reads: int) -> None:
     for thread in threads:
         thread.join()
     assert Counter(seen) == {UPDATING: reads, UPDATED: 32 - reads}
+
+
+# Tests that interfere.
+
+
+def test_a_reset_in_the_middle_ends_transitions_for_whoever_holds_them() -> None:
+    ours = service(transition_seconds=None)
+    ours.update(RENAMED)
+    store = ours.emulator.account().store
+    held = store.transitions
+    ours.emulator.reset("changes")
+    store.finish(*held)
+    assert store.count_reads(held) is None
+    assert ours.state() == ("1", "ACTIVE", "CREATED")
+
+
+@pytest.mark.usefixtures("restless_threads")
+def test_updates_reads_resets_and_finishes_at_the_same_time_answer_inside_the_contract() -> None:
+    ours = service(transition_seconds=None)
+    start, codes = threading.Barrier(6), set()
+
+    def update() -> None:
+        start.wait()
+        for _ in range(40):
+            try:
+                ours.update(RENAMED, latest=ours.get()["versionId"])
+            except ClientError as error:
+                codes.add(error.response["Error"]["Code"])
+
+    def interfere(call: Callable[[], object]) -> None:
+        start.wait()
+        for _ in range(200):
+            call()
+
+    calls = [lambda: ours.emulator.reset("changes"), ours.finish, ours.get]
+    threads = [threading.Thread(target=update) for _ in range(3)]
+    threads += [threading.Thread(target=interfere, args=[call]) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes <= {"ConflictException", "ResourceNotFoundException"}
+
+
+def test_a_transition_whose_versions_a_test_has_replaced_is_over() -> None:
+    ours = service(transition_reads=2, transition_seconds=None)
+    ours.update(RENAMED)
+    ours.emulator.image_set(DATASTORE, FIRST).replace("2", image_set_state="ACTIVE")
+    assert ours.emulator.account().store.transitions == []
+
+
+@pytest.mark.usefixtures("restless_threads")
+def test_the_dates_of_versions_never_go_back() -> None:
+    emulator = Emulator.from_seed(SEED, transition_seconds=None)
+    ours = Service(emulator)
+
+    def update() -> None:
+        for _ in range(30):
+            try:
+                ours.update(RENAMED, latest=ours.get()["versionId"])
+            except ClientError:
+                continue
+
+    threads = [threading.Thread(target=update) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    dates = [version.updated_at for version in emulator.image_set(DATASTORE, FIRST).versions if version.updated_at]
+    assert dates == sorted(dates, reverse=True)
+    assert len(dates) > 3
+
+
+def test_an_update_that_others_keep_overtaking_comes_to_an_end() -> None:
+    ours = service(transition_reads=0)
+    sister = ours.emulator.image_set(DATASTORE, SECOND)
+    handler = UPDATE_IMAGE_SET_METADATA.handler
+    assert handler is not None
+    rounds = []
+
+    def overtaken(input: Any, context: Any) -> Any:
+        rounds.append(1)
+        original = context.store.change
+
+        def change(met: Any) -> Any:
+            if len(rounds) < 100:  # a sister is changed after this operation has read it, and before it writes
+                threading.Thread(target=lambda: sister.append(image_set_state="ACTIVE", is_primary=True)).start()
+            return original(met)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(context.store, "change", change)
+            return handler(input, context)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(UPDATE_IMAGE_SET_METADATA.__dict__, "handler", overtaken)
+        ours.update(RENAMED, includeStudyImageSets=True)
+    assert len(rounds) <= 6

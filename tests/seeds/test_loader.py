@@ -573,3 +573,15 @@ def test_the_schema_accepts_the_bundled_seeds_and_refuses_mistakes() -> None:
         "Object contains unknown field `x`: expected one of datastores, faults",
         "Expected `str` matching regex '[0-9]+'",
     }
+
+
+@pytest.mark.parametrize("levels", [64, 100, 2000])
+def test_metadata_is_nested_at_most_64_levels(levels: int) -> None:
+    content: dict[str, Any] = {}
+    for _ in range(levels):
+        content = {"a": content}
+    version = {"versionId": "1", "imageSetState": "ACTIVE"}
+    image_sets = [{"imageSetId": "a" * 32, "versions": [version], "metadata": content}]
+    with pytest.raises(InvalidError) as raised:
+        load_seed({"datastores": [{"datastoreId": "b" * 32, "imageSets": image_sets}]})
+    assert "nested too deeply" in raised.value.message

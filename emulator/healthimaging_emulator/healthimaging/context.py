@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from msgspec import Struct
@@ -46,7 +46,7 @@ class Context:
     @contextmanager
     def change(self) -> Iterator[Change]:
         """Check and write in one step; see ``Store.change``."""
-        with self.store.change(self.moment, self.met) as change:
+        with self.store.change(self.met) as change:
             yield change
 
     def image_set_arn(self, image_set: ImageSet) -> str:
@@ -63,27 +63,37 @@ def existing_image_set(context: Context, datastore_id: str, image_set_id: str) -
     return image_set
 
 
+MAX_TRIES = 5
+"""How often an operation is run before it keeps others from writing."""
+
+
 class ReadAgain(Exception):
     """Raised by an operation whose data has changed between its reading and its writing: it must run again."""
 
 
 def run_operation(operation: Operation[In, Out], input: In, context: Context) -> Out:
-    """Run an operation, and run it again if a transition that it saw has ended meanwhile. Raises ``ServiceError``."""
+    """Run an operation, and run it again if others have changed its data meanwhile. Raises ``ServiceError``."""
+    for _ in range(MAX_TRIES):
+        with suppress(ReadAgain):
+            return _try_operation(operation, input, context)
+    with context.store.hold():  # others are too fast: keep them from writing, for once
+        return _try_operation(operation, input, context)
+
+
+def _try_operation(operation: Operation[In, Out], input: In, context: Context) -> Out:
     assert operation.handler is not None
-    while True:
-        context.met.clear()
-        context.store.settle(context.moment)
-        try:
-            answer: Out | ServiceError = operation.handler(input, context)
-        except ServiceError as error:
-            answer = error
-        except ReadAgain:
-            continue
-        if context.met:
-            ended = context.store.count_reads(context.met, context.moment)
-            if ended is None:
-                continue
-            context.ended = ended
-        if isinstance(answer, ServiceError):
-            raise answer
-        return answer
+    context.met.clear()
+    context.store.settle(context.moment)
+    refusal: ServiceError | None = None
+    try:
+        output = operation.handler(input, context)
+    except ServiceError as error:
+        refusal = error
+    if context.met:
+        ended = context.store.count_reads(context.met)
+        if ended is None:
+            raise ReadAgain
+        context.ended = ended
+    if refusal:
+        raise refusal
+    return output

@@ -7,7 +7,7 @@ document is stored.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -16,6 +16,9 @@ import msgspec
 from ..errors import InvalidError, invalid
 
 SCHEMA_VERSION = "1.1"
+
+MAX_NESTING = 64
+"""Levels of objects and lists in a document; the emulator's own limit."""
 
 
 class Metadata:
@@ -50,10 +53,26 @@ class Metadata:
 
 
 def _encode(document: Mapping[str, Any]) -> bytes:
+    if is_too_deep(document):
+        raise InvalidError(f"metadata is nested too deeply: expected at most {MAX_NESTING} levels")
     try:
         return msgspec.json.encode(document)
-    except (TypeError, UnicodeEncodeError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidError(f"metadata must be JSON: {error}") from None
+
+
+def is_too_deep(content: Any) -> bool:
+    """Whether a document has more levels of objects and lists than the emulator takes."""
+    level = [content]
+    for _ in range(MAX_NESTING):
+        level = [child for value in level for child in _list_children(value)]
+    return any(isinstance(value, (Mapping, list)) for value in level)
+
+
+def _list_children(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 class HasMetadata(Protocol):

@@ -136,8 +136,17 @@ def _remove_instance(document: dict[str, Any], node: Node) -> None:
 
 
 def _require_same(stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    if any(key not in stored or stored[key] != _normalize(value) for key, value in given.items()):
+    if any(key not in stored or not _is_same(stored[key], _normalize(value)) for key, value in given.items()):
         raise UpdateFailed(ATTRIBUTE_DIFFERS)
+
+
+def _is_same(stored: Any, given: Any) -> bool:
+    """Whether two values are equal. To Python, true is 1."""
+    if isinstance(stored, list) and isinstance(given, list):
+        return len(stored) == len(given) and all(map(_is_same, stored, given))
+    if isinstance(stored, dict) and isinstance(given, dict):
+        return stored.keys() == given.keys() and all(_is_same(stored[key], given[key]) for key in stored)
+    return isinstance(stored, bool) == isinstance(given, bool) and bool(stored == given)
 
 
 def _update(document: dict[str, Any], node: Node) -> None:

@@ -98,12 +98,7 @@ def check_version(members: dict[str, Any], datastore_id: str, image_set_id: str)
     for name in members.keys() - set(Version.__struct_fields__):
         raise InvalidError(f"invalid member {name!r}{suggestion(name, Version.__struct_fields__)}")
     times = {name: timestamp(time) for name, time in members.items() if name.endswith("_at") and time is not None}
-    metadata = members.get("metadata")
-    if metadata is not None and not isinstance(metadata, Metadata):
-        try:
-            metadata = Metadata(metadata, datastore_id, image_set_id)
-        except InvalidError as error:
-            raise InvalidError(error.message, path=error.path.replace("$", "$.metadata", 1)) from None
+    metadata = read_metadata(members.get("metadata"), datastore_id, image_set_id)
     try:
         version = Version(**(members | times | {"metadata": None}))
         checked = msgspec.convert(msgspec.to_builtins(version), Version)
@@ -113,6 +108,16 @@ def check_version(members: dict[str, Any], datastore_id: str, image_set_id: str)
     except TypeError as error:
         raise InvalidError(f"invalid version: {error}") from None
     return structs.replace(checked, metadata=metadata)
+
+
+def read_metadata(given: Any, datastore_id: str, image_set_id: str) -> Metadata | None:
+    """Return the document of a version that a test gives. Raises ``InvalidError``."""
+    if given is None or isinstance(given, Metadata):
+        return given
+    try:
+        return Metadata(given, datastore_id, image_set_id)
+    except InvalidError as error:
+        raise InvalidError(error.message, path=error.path.replace("$", "$.metadata", 1)) from None
 
 
 msgspec.json.Decoder(Version)  # two threads that prepare a type at the same time crash Python (msgspec 0.22)

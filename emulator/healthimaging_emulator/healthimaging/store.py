@@ -29,7 +29,8 @@ from ..errors import ConflictError, EmulatorError, InvalidError, NotFoundError
 from ..settings import Settings
 from .history import History
 from .messages import datastore_not_found, image_set_locked, image_set_not_found, not_latest
-from .records import ImageSet, Version, check_version
+from .metadata import Metadata
+from .records import ImageSet, Version, check_version, read_metadata
 from .shapes.identifiers import DatastoreId, ImageSetId
 from .transitions import Key, Pace, Transition
 
@@ -48,6 +49,7 @@ class Store:
         self._settings = settings
         self._lock = threading.RLock()
         self._count = itertools.count()
+        self._transitions: dict[Transition, None] = {}
         self.reset()
 
     def reset(self, baseline: Baseline | None = None) -> None:
@@ -57,9 +59,11 @@ class Store:
             self._changed: dict[str, dict[str, ImageSet]] = {}
             self._scheduled: list[tuple[float, int, _Scheduled | Transition]] = []
             self._waiting: dict[Key, list[_Scheduled]] = {}
-            self._transitions: dict[Transition, None] = {}
+            for transition in self._transitions:
+                transition.is_over = True  # so that a request that has seen it reads again
+            self._transitions = {}
             self._accessed: dict[Key, float] = {}
-            self._added = 0
+            self._added = self._added_bytes = 0
 
     # Reading.
 
@@ -106,16 +110,17 @@ class Store:
     # Operations.
 
     @contextmanager
-    def change(self, moment: Moment, met: set[Transition]) -> Iterator[Change]:
+    def change(self, met: set[Transition]) -> Iterator[Change]:
         """Check and write in one step: the changes are committed if the block ends without an exception.
 
         If the change is refused because of a transition, this transition is added to ``met``.
         """
         with self._lock:
+            moment = self._clock.read()  # under the lock, so that the dates of versions never go back
             self.settle(moment)
             change = Change(self, moment, met)
             yield change
-            self._limit_versions(change.added)
+            self._add_up(change.added, change.added_bytes)
             for draft in change.drafts.values():
                 self._put(draft.record)
             if change.transition is not None:
@@ -134,12 +139,19 @@ class Store:
                 else:
                     self._carry_out(each, date)
 
-    def count_reads(self, met: Collection[Transition], moment: Moment) -> list[Transition] | None:
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep everybody else from writing."""
+        with self._lock:
+            yield
+
+    def count_reads(self, met: Collection[Transition]) -> list[Transition] | None:
         """Count that a request has seen transitions, and return those that this ends.
 
         Returns None if one of them had ended before: the request has read old data, and must read again.
         """
         with self._lock:
+            moment = self._clock.read()
             self.settle(moment)
             if any(transition.is_over for transition in met):
                 return None
@@ -176,7 +188,7 @@ class Store:
         if transition.is_over:
             return
         transition.is_over = True
-        del self._transitions[transition]
+        self._transitions.pop(transition, None)
         for (datastore_id, image_set_id), make in transition.ends.items():
             record = self.image_set(datastore_id, image_set_id)
             if record.transition is transition:  # a test may have put something else there
@@ -193,9 +205,13 @@ class Store:
     def _put(self, record: ImageSet) -> None:
         self._changed.setdefault(record.datastore_id, {})[record.image_set_id] = record
 
-    def _limit_versions(self, count: int) -> None:
-        self._settings.check_limit("versions", self._added + count)
-        self._added += count
+    def _add_up(self, versions: int, size: int = 0) -> None:
+        """Count versions, and bytes of metadata, that the account adds."""
+        self._settings.check_limit("versions", self._added + versions)
+        if size:
+            self._settings.check_limit("metadata", self._added_bytes + size)
+        self._added += versions
+        self._added_bytes += size
 
     # Set-up by a test.
 
@@ -208,7 +224,7 @@ class Store:
                     if any(image_set_id in each for each in known):
                         raise ConflictError(f"image set {image_set_id} is in data store {datastore_id} already")
             new = [id for id in added if id not in self._baseline and id not in self._changed]
-            self._limit_versions(len(new) + count_versions(added))
+            self._add_up(len(new) + count_versions(added))
             for datastore_id, image_sets in added.items():
                 self._changed.setdefault(datastore_id, {}).update(image_sets)
 
@@ -238,6 +254,8 @@ class Store:
         if after and "version_id" in members:
             raise InvalidError("version_id cannot be combined with after: the version gets the next number")
 
+        members, size = _measure_metadata(key, members)
+
         def make(history: History[Version], date: float) -> History[Version]:
             last = history[-1]
             version = _follow(key, history, {"version_id": str(last.number + 1)} | dict(members), date)
@@ -245,7 +263,7 @@ class Store:
                 raise InvalidError(f"invalid version_id {version.version_id!r}: expected more than {last.version_id}")
             return history.append(version)
 
-        changed = self._schedule(_Scheduled(key, make, adds=1), after)
+        changed = self._schedule(_Scheduled(key, make, 1, size), after)
         return changed[-1] if changed else None
 
     def replace(self, key: Key, version_id: str, after: float, members: Mapping[str, Any]) -> Version | None:
@@ -258,6 +276,8 @@ class Store:
         if members.get("version_id", version_id) != version_id:
             raise InvalidError(f"invalid version_id {members['version_id']!r}: expected {version_id}, or none")
 
+        members, size = _measure_metadata(key, members)
+
         def make(history: History[Version], date: float) -> History[Version]:
             found = history.find(int(version_id)) if re.fullmatch("[0-9]{1,18}", version_id) else None
             if found is None or found.version_id != version_id:
@@ -266,7 +286,7 @@ class Store:
             index = history.index_of(found.number)
             return history.replace_last(version) if index == len(history) - 1 else history.replace(index, version)
 
-        changed = self._schedule(_Scheduled(key, make, adds=0), after)
+        changed = self._schedule(_Scheduled(key, make, 0, size), after)
         return changed.find(int(version_id)) if changed else None
 
     def _schedule(self, change: _Scheduled, after: float) -> History[Version] | None:
@@ -278,11 +298,11 @@ class Store:
             due = moment.elapsed + wait
             history = change.make(self._expect(change.key, due, moment), moment.date_of(due))
             if not wait:
-                self._limit_versions(change.adds)
+                self._add_up(change.versions, change.size)
                 self._replace_history(change.key, history)
                 return history
             self._settings.check_limit("pending", sum(map(len, self._waiting.values())) + 1)
-            self._limit_versions(change.adds)
+            self._add_up(change.versions, change.size)
             heapq.heappush(self._scheduled, (due, next(self._count), change._replace(due=due)))
             self._waiting.setdefault(change.key, []).append(change._replace(due=due))
             return None
@@ -304,12 +324,20 @@ class Store:
             self._replace_history(change.key, change.make(self.image_set(*change.key).history, date))
         except EmulatorError as error:  # another change has come between
             log.warning("a change that was due could not be made: %s", error)
-            self._added -= change.adds
+            self._add_up(-change.versions, -change.size)
 
     def _replace_history(self, key: Key, history: History[Version]) -> None:
         record = self.image_set(*key)
         transition = record.transition if history[-1] is record.latest else None
         self._put(structs.replace(record, history=history, transition=transition))
+        if record.transition is not transition:
+            self._drop_unseen(record.transition)
+
+    def _drop_unseen(self, transition: Transition | None) -> None:
+        """End a transition if a test has replaced all versions that it locked: nobody can see it any more."""
+        if transition and all(self.image_set(*key).transition is not transition for key in transition.ends):
+            transition.is_over = True
+            self._transitions.pop(transition, None)
 
 
 class Change:
@@ -320,7 +348,7 @@ class Change:
         self._met = met
         self.moment = moment
         self.drafts: dict[Key, Draft] = {}
-        self.added = 0
+        self.added = self.added_bytes = 0
         self.transition: Transition | None = None
         self.pace = Pace()
 
@@ -336,6 +364,10 @@ class Change:
         draft = self.drafts[record.datastore_id, record.image_set_id] = Draft(self, record)
         self.added += len(record.history)
         return draft
+
+    def add_metadata(self, *documents: Metadata | str) -> None:
+        """Count the bytes of new documents; the message of a failure is none."""
+        self.added_bytes += sum(len(each.compressed) for each in documents if isinstance(each, Metadata))
 
     def meet(self, transition: Transition | None) -> None:
         """Note that the change is refused because of a transition."""
@@ -377,7 +409,7 @@ class Draft:
 
     def require_latest(self, version_id: str) -> None:
         """Raise ``ResourceNotFoundException`` if a version is not the latest."""
-        if self.latest.number != int(version_id):
+        if self.latest.version_id != version_id:
             raise not_latest()
 
     def add_frames(self, frames: Mapping[str, bytes]) -> None:
@@ -400,8 +432,17 @@ class _Scheduled(NamedTuple):
 
     key: Key
     make: Callable[[History[Version], float], History[Version]]
-    adds: int
+    versions: int
+    size: int
     due: float = 0.0
+
+
+def _measure_metadata(key: Key, members: Mapping[str, Any]) -> tuple[Mapping[str, Any], int]:
+    """Return members with their metadata as a document, and its size in bytes."""
+    metadata = read_metadata(members.get("metadata"), *key)
+    if metadata is None:
+        return members, 0
+    return {**members, "metadata": metadata}, len(metadata.compressed)
 
 
 def count_versions(baseline: Baseline) -> int:

@@ -8,17 +8,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import msgspec
 
 from ..aws.errors import ValidationException
 from .dicom import Attribute, Level, find_attribute, is_private, is_vr, level_of
+from .metadata import is_too_deep
 from .metadata_updates import IDENTITIES, Node, Updates, list_nodes
-
-MAX_NESTING = 64
-"""Levels of objects and lists in an update; the emulator's own limit."""
 
 _PROTECTED = IDENTITIES | {"StudyID", "PixelData"}
 _GENERATED = frozenset(
@@ -91,7 +89,7 @@ def _decode(text: str) -> dict[str, Any]:
     )
     if not isinstance(content, dict):
         raise ValueError("it is not an object")
-    if _is_too_deep(content):
+    if is_too_deep(content):
         raise ValueError("it is nested too deeply")
     msgspec.json.encode(content)  # a lone surrogate could be stored, but not answered
     return content
@@ -121,19 +119,6 @@ def _read_int(text: str) -> int:
     if len(text) > 20 or not -(2**63) <= int(text) < 2**64:
         raise ValueError("a number is out of range")
     return int(text)
-
-
-def _is_too_deep(content: Any) -> bool:
-    level = [content]
-    for _ in range(MAX_NESTING):
-        level = [child for value in level for child in _list_children(value)]
-    return any(isinstance(value, dict | list) for value in level)
-
-
-def _list_children(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 def _check_shape(name: str, content: Mapping[str, Any]) -> None:

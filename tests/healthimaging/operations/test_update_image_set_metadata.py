@@ -5,7 +5,9 @@ The rules of the documents themselves are tested in ``tests/healthimaging/test_m
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
+from random import Random
 from typing import Any
 
 import pytest
@@ -200,6 +202,21 @@ def test_the_limit_of_versions_is_a_quota_on_the_wire() -> None:
     )
     assert refusal(service.update, RENAMED, latest="2") == expected
     assert service.state() == ("2", "ACTIVE", "UPDATED")
+
+
+def test_the_limit_of_metadata_is_a_quota_on_the_wire() -> None:
+    service = Service(Emulator.from_seed(SEED, max_metadata=1000, transition_seconds=0))
+    random = Random(0).random
+    noise = [f"{random()}" for _ in range(200)]
+    updates = {"Study": {"DICOM": {"StudyDescription": "".join(noise)}}}
+    code, message = refusal(service.update, updates, force=True)
+    assert code == "ServiceQuotaExceededException"
+    assert re.fullmatch(r"The emulator's limit is exceeded: \S+ metadata, but max_metadata is 1,000\.", message)
+    assert service.state() == ("1", "ACTIVE", "CREATED")
+
+
+def test_a_version_with_leading_zeros_is_not_the_latest(service: Service) -> None:
+    assert refusal(service.update, RENAMED, latest="01") == NOT_LATEST
 
 
 def test_accounts_do_not_see_each_others_updates(service: Service) -> None:

@@ -103,12 +103,13 @@ def copy_image_set(input: Input, context: Context) -> Output:
     try:
         with context.change() as change:
             source_draft, target = _drafts(input, change, source, destination)
+            change.add_metadata(outcome)
             formerly = source_draft.latest
-            source_draft.replace_latest(_lock(formerly, "COPYING_WITH_READ_ONLY_ACCESS", context.moment.date))
+            source_draft.replace_latest(_lock(formerly, "COPYING_WITH_READ_ONLY_ACCESS", change.moment.date))
             if target is None:
-                target = change.add_image_set(_new_image_set(input, context, source, destination_id))
+                target = change.add_image_set(_new_image_set(input, change.moment.date, source, destination_id))
             else:
-                target.append(_next_version(input, context, target.latest))
+                target.append(_next_version(input, change.moment.date, target.latest))
                 target.add_frames(source.frames)
             ends = {
                 source_draft: partial(_end_source, formerly, is_copied=not isinstance(outcome, str)),
@@ -198,7 +199,7 @@ def _drafts(input: Input, change: Change, source: ImageSet, destination: ImageSe
     drafts[0].require_latest(information.source_image_set.latest_version_id)
     if information.destination_image_set is not None:
         drafts[1].require_latest(information.destination_image_set.latest_version_id)
-    if any(draft.record is not each for draft, each in zip(drafts, wanted, strict=True)):
+    if any(draft.latest is not each.latest for draft, each in zip(drafts, wanted, strict=True)):
         raise ReadAgain
     return drafts[0], drafts[1] if len(drafts) > 1 else None
 
@@ -207,29 +208,28 @@ def _lock(version: Version, status: ImageSetWorkflowStatus, date: float) -> Vers
     return structs.replace(version, image_set_state="LOCKED", image_set_workflow_status=status, updated_at=date)
 
 
-def _new_image_set(input: Input, context: Context, source: ImageSet, id: str) -> ImageSet:
+def _new_image_set(input: Input, date: float, source: ImageSet, id: str) -> ImageSet:
     version = Version(
         version_id="1",
         image_set_state="LOCKED",
         image_set_workflow_status="COPYING",
-        created_at=context.moment.date,
-        updated_at=context.moment.date,
+        created_at=date,
+        updated_at=date,
         overrides=_overrides(input),
         is_primary=bool(input.promote_to_primary),
-        metadata=source.latest.metadata and Metadata(_document(source), input.datastore_id, id),
     )
     return ImageSet(
         datastore_id=input.datastore_id, image_set_id=id, history=History.of([version]), frames=source.frames
     )
 
 
-def _next_version(input: Input, context: Context, latest: Version) -> Version:
+def _next_version(input: Input, date: float, latest: Version) -> Version:
     return Version(
         version_id=str(latest.number + 1),
         image_set_state="LOCKED",
         image_set_workflow_status="COPYING",
         created_at=latest.created_at,
-        updated_at=context.moment.date,
+        updated_at=date,
         overrides=_overrides(input),
         is_primary=bool(latest.is_primary),
         metadata=latest.metadata,

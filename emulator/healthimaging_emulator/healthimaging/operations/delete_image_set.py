@@ -42,7 +42,7 @@ def delete_image_set(input: Input, context: Context) -> Output:
         image_set = change.image_set(input.datastore_id, input.image_set_id)
         image_set.require_existing()
         image_set.require_unlocked()
-        before, date = image_set.latest, context.moment.date
+        before, date = image_set.latest, change.moment.date
         deleting = structs.replace(
             before, image_set_state="LOCKED", image_set_workflow_status="DELETING", updated_at=date
         )

@@ -83,11 +83,12 @@ def update_image_set_metadata(input: Input, context: Context) -> Output:
             for draft in drafts:
                 draft.require_unlocked()
             drafts[0].require_latest(input.latest_version_id)
-            if any(draft.record is not each for draft, each in zip(drafts, targets, strict=True)):
+            if any(draft.latest is not each.latest for draft, each in zip(drafts, targets, strict=True)):
                 raise ReadAgain
+            change.add_metadata(*outcome)
             for draft in drafts:
                 status: ImageSetWorkflowStatus = "UPDATING" if draft is drafts[0] else "UPDATING_FOR_STUDY_CONSISTENCY"
-                draft.append(_begin_version(draft, status, context.moment.date, is_forced=bool(input.force)))
+                draft.append(_begin_version(draft, status, change.moment.date, is_forced=bool(input.force)))
             ends = {draft: _end(draft, outcome[i]) for i, draft in enumerate(drafts)}
             change.begin_transition("UpdateImageSetMetadata", context.workflow.pace, ends)
     except LimitExceededError as error:
