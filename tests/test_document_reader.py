@@ -103,7 +103,7 @@ def test_folders_inside_a_folder_are_not_read(tmp_path: Path) -> None:
         ("none/a.json", "none/a.json: No such file or directory"),
         ("a\0.json", "a\0.json: embedded null byte"),
         ("a" * 300 + ".json", f"{'a' * 300}.json: File name too long"),
-        ("seed.txt", "seed.txt: no file here has a name that ends in .json, .yaml or .yml"),
+        ("seed.txt", "seed.txt: expected a name that ends in .json, .yaml or .yml"),
         ("folder.json", "folder.json: no file here has a name that ends in .json, .yaml or .yml"),
     ],
 )

@@ -124,7 +124,10 @@ def test_the_wheel_alone_is_enough(version: str, python: str, tmp_path: Path) ->
         assert finished.returncode == code, finished.stderr
         return finished.stdout + finished.stderr
 
-    missing = ["No module named 'boto3'", "No module named 'botocore'"]
+    missing = [
+        f"No module named '{module}'; install the extra {extra}, as in pip install '/path/to/clone[{extra}]'"
+        for module, extra in (("boto3", "boto3"), ("botocore", "sigv4"))
+    ]
     assert run("python", "-W", "error", "-c", SMOKE) == f"50\nLOCKED\nRoe\n{missing}\n"
     assert run("healthimaging-emulator", "--version") == (
         f"healthimaging-emulator, version {wheel().name.split('-')[1]}\n"
@@ -132,12 +135,12 @@ def test_the_wheel_alone_is_enough(version: str, python: str, tmp_path: Path) ->
     assert run("healthimaging-emulator", "exec", "--", "true") == ""
     strict = ("--require-signature", "--credential", "a:s")
     assert run("healthimaging-emulator", "exec", *strict, "--", "true", code=1) == (
-        "Error: No module named 'botocore'; install the extra sigv4: healthimaging-emulator[sigv4]\n"
+        "Error: No module named 'botocore'; install the extra sigv4, as in pip install '/path/to/clone[sigv4]'\n"
     )
     assert run("healthimaging-emulator", "serve", "--port", "0", "--tls-self-signed", code=1) == (
-        "Error: No module named 'trustme'; install the extra tls: healthimaging-emulator[tls]\n"
+        "Error: No module named 'trustme'; install the extra tls, as in pip install '/path/to/clone[tls]'\n"
     )
     capture = ("--datastore-id", DATASTORE, "--image-set-id", MANY)
     assert run("healthimaging-emulator", "seed", "capture", *capture, code=1) == (
-        "Error: No module named 'boto3'; install the extra boto3: healthimaging-emulator[boto3]\n"
+        "Error: No module named 'botocore'; install the extra boto3, as in pip install '/path/to/clone[boto3]'\n"
     )

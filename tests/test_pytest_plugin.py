@@ -437,11 +437,11 @@ def test_mine(healthimaging_server):
     )
 
 
-@pytest.mark.parametrize("mark", ["fault=[]", "[]"])
-def test_an_argument_that_the_mark_does_not_know_is_an_error(run: Run, mark: str) -> None:
+@pytest.mark.parametrize(("mark", "hint"), [("fault=[]", ", not fault= (did you mean faults[?])"), ("[]", "")])
+def test_an_argument_that_the_mark_does_not_know_is_an_error(run: Run, mark: str, hint: str) -> None:
     result = run(f"@pytest.mark.healthimaging({mark})\ndef test_it(): pass")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["E*@pytest.mark.healthimaging takes seed=, faults=, backoff=, allow_unfired="])
+    result.stdout.fnmatch_lines(["E*@pytest.mark.healthimaging takes seed=, faults=, backoff=, allow_unfired=" + hint])
 
 
 def test_the_plugin_describes_itself(run: Run) -> None:

@@ -121,7 +121,7 @@ def test_a_region_needs_credentials() -> None:
 
 def test_an_unknown_setting_is_a_type_error() -> None:
     options: Any = {"pagesize": 1}
-    with pytest.raises(TypeError, match="unexpected keyword argument 'pagesize'"):
+    with pytest.raises(TypeError, match=r"no setting 'pagesize' .did you mean page_size"):
         Emulator.from_seed({}, **options)
 
 

@@ -59,7 +59,8 @@ def _files(source: str | Path) -> list[Path]:
     except (OSError, ValueError) as error:
         raise InvalidError(getattr(error, "strerror", None) or str(error), source=str(path)) from None
     if not found:
-        raise InvalidError("no file here has a name that ends in .json, .yaml or .yml", source=str(path))
+        rule = "no file here has" if path.is_dir() else "expected"
+        raise InvalidError(f"{rule} a name that ends in .json, .yaml or .yml", source=str(path))
     return found
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .accounts import Account, Accounts, ImageSetHandle
 from .credentials import DEFAULT_ACCOUNT, check_credentials, pick_credentials
-from .errors import NotFoundError
+from .errors import NotFoundError, requires_extra, suggestion
 from .interfaces import ResetScope
 from .pipeline import Pipeline
 from .seeds.loader import Seed, find_fixture, load_seed
@@ -34,11 +34,13 @@ if TYPE_CHECKING:
 class Emulator:
     """An emulated AWS HealthImaging. Two in one process share nothing.
 
-    ``settings`` are those of ``Settings``. Raises ``InvalidError`` for settings out of range, and ``ImportError`` if
-    there are ``credentials`` but not the extra ``sigv4``.
+    ``settings`` are those of ``Settings``. Raises ``InvalidError`` for settings out of range, ``TypeError`` for
+    unknown ones, and ``ImportError`` if there are ``credentials`` but not the extra ``sigv4``.
     """
 
     def __init__(self, seed: Seed, **settings: Unpack[SettingsOptions]) -> None:
+        for name in settings.keys() - Settings.__dataclass_fields__:
+            raise TypeError(f"no setting {name!r}{suggestion(name, Settings.__dataclass_fields__)}")
         settings["credentials"] = check_credentials(settings.get("credentials", ()))
         self.settings = Settings(**settings)
         self._accounts = Accounts(seed, self.settings)
@@ -120,7 +122,8 @@ class Emulator:
         With ``backoff=False`` its retries come at once, and ``Attempt.pause`` says how long it would have waited.
         Raises ``ImportError`` if the extra ``boto3`` is not installed.
         """
-        from .transports.boto3_transport import make_client  # boto3 is slow to import, and an extra
+        with requires_extra("boto3"):  # which is slow to import
+            from .transports.boto3_transport import make_client
 
         options = self._client_defaults(options.get("aws_access_key_id")) | options
         return make_client(self._pipeline.handle, backoff=backoff, **options)
@@ -150,9 +153,10 @@ class Emulator:
         """Let every ``medical-imaging`` client of boto3 in this process reach this emulator, inside a ``with`` block.
 
         That includes clients that exist already; new ones need neither region nor credentials. If several emulators are
-        patched, the last one answers. See ``client`` for ``backoff``.
+        patched, the last one answers. See ``client`` for ``backoff``. Raises ``ImportError`` like it.
         """
-        from .transports.botocore_patch import patch_clients
+        with requires_extra("boto3"):
+            from .transports.botocore_patch import patch_clients
 
         with patch_clients(self._pipeline.handle, backoff=backoff, defaults=self._client_defaults()):
             yield self

@@ -6,7 +6,8 @@ Errors that clients of the service receive are in ``aws/errors.py``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -53,6 +54,16 @@ class UnreachableError(EmulatorError, OSError):
 def invalid(name: str, value: Any, expected: str, *, path: str = "", source: str = "") -> InvalidError:
     """Return the error for an unexpected value, in the form that all messages share."""
     return InvalidError(f"invalid {name} {value!r}: expected {expected}", path=path, source=source)
+
+
+@contextmanager
+def requires_extra(extra: str) -> Iterator[None]:
+    """Say which extra is missing, if an import inside the ``with`` block finds no module. Raises ``ImportError``."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        advice = f"install the extra {extra}, as in pip install '/path/to/clone[{extra}]'"
+        raise ImportError(f"{error}; {advice}", name=error.name) from None
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

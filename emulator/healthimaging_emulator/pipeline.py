@@ -19,7 +19,7 @@ from .aws.pagination import Listing, Tokens
 from .aws.rest_json import check_request, make_omitting_type, parse_input, serialize_error, serialize_output
 from .aws.validation import validate
 from .clock import Moment
-from .errors import LimitExceededError
+from .errors import LimitExceededError, requires_extra
 from .faults.connection import NoAnswer
 from .faults.effect import Effect, Target
 from .faults.engine import NO_INJECTION, Injection, RequestView
@@ -183,6 +183,7 @@ def answer_error(error: Exception, request: Request) -> Response:
 def _make_verifier(settings: Settings) -> Verifier | None:
     if not settings.credentials:
         return None
-    from .aws.sigv4 import Verifier  # botocore is an extra
+    with requires_extra("sigv4"):
+        from .aws.sigv4 import Verifier
 
     return Verifier(settings.credentials, SERVICE, settings.region, settings.max_body)

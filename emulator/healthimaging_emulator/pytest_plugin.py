@@ -61,6 +61,8 @@ class Options:
 
 
 def _read_options(item: pytest.Item) -> Options:
+    from .errors import suggestion
+
     marks = list(item.iter_markers(MARKER))
     merged = {name: value for mark in reversed(marks) for name, value in mark.kwargs.items()}
     faults = merged.get("faults") or ()
@@ -68,7 +70,8 @@ def _read_options(item: pytest.Item) -> Options:
     unknown = [name for name in merged if name not in Options.__dataclass_fields__]
     if unknown or any(mark.args for mark in marks):
         known = ", ".join(f"{name}=" for name in Options.__dataclass_fields__)
-        raise pytest.UsageError(f"@pytest.mark.{MARKER} takes {known}")
+        given = f", not {unknown[0]}={suggestion(unknown[0], Options.__dataclass_fields__)}" if unknown else ""
+        raise pytest.UsageError(f"@pytest.mark.{MARKER} takes {known}{given}")
     return Options(**merged)
 
 
@@ -177,10 +180,13 @@ def healthimaging_server(
 
     A client that was made before would reach AWS, so its calls raise ``RuntimeError``.
     """
-    import boto3
-
     from .control.client import RemoteAccount
-    from .transports.botocore_patch import forbid_aws
+    from .errors import requires_extra
+
+    with requires_extra("boto3"):
+        import boto3
+
+        from .transports.botocore_patch import forbid_aws
 
     options = _read_options(request.node)
     token = os.environ.get("HEALTHIMAGING_EMULATOR_CONTROL_TOKEN")

@@ -147,7 +147,7 @@ INSTANCE_111 = "Study/Series/1.1/Instances/1.1.1"
     ("document", "reason"),
     [
         (b"", "Expecting value: line 1 column 1 (char 0)"),
-        (b"eyJTY2hlbWFWZXJzaW9uIjoxLjF9", "Expecting value: line 1 column 1 (char 0)"),
+        (b"eyJTY2hlbWFWZXJzaW9uIjoxLjF9", "it is encoded twice"),
         (b"{} {}", "Extra data: line 1 column 4 (char 3)"),
         (b"[]", "it is not an object"),
         (b'"{}"', "it is not an object"),
@@ -373,9 +373,15 @@ def test_an_attribute_at_another_level_than_its_own_is_refused(level: str, key: 
 
 
 @pytest.mark.parametrize("level", ["Patient", "Study", "Series"])
-@pytest.mark.parametrize("key", ["00191001", "NoAttribute"])
-def test_private_and_unknown_attributes_belong_to_the_instance(level: str, key: str) -> None:
-    message = f"{key!r} at {level} level is misplaced: expected Instance level."
+@pytest.mark.parametrize(
+    ("key", "mistake"),
+    [
+        ("00191001", "'00191001' at {} level is misplaced: expected Instance level."),
+        ("PatientNam", "'PatientNam' is not an attribute of {} level."),
+    ],
+)
+def test_private_and_unknown_attributes_belong_to_the_instance(level: str, key: str, mistake: str) -> None:
+    message = mistake.format(level)
 
     assert refuse(at_level(level, **{key: "a"})) == message
     assert refuse(None, at_level(level, **{key: "a"})) == message

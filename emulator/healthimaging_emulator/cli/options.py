@@ -208,7 +208,7 @@ def make_emulator(seed: Seed, settings: dict[str, Any]) -> Emulator:
     except InvalidError as error:
         raise click.UsageError(str(error)) from None
     except ImportError as error:
-        raise click.ClickException(f"{error}; install the extra sigv4: healthimaging-emulator[sigv4]") from None
+        raise click.ClickException(str(error)) from None
 
 
 def listen(emulator: Emulator, host: str, port: int, tls: SSLContext | None = None) -> Server:

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from ..credentials import DEFAULT_ACCOUNT
-from ..errors import ForbiddenError, InvalidError, UnreachableError
+from ..errors import ForbiddenError, InvalidError, UnreachableError, requires_extra
 from ..seeds.document import DEFAULT_CREATED_AT, make_schema
 from ..seeds.writer import write_seed
 from .options import InvalidDocument, check_account, load, option, summarize
@@ -97,10 +97,10 @@ def _listed(datastore_id: str, image_set_id: str, **reached_by: Any) -> list[dic
     from healthimaging_emulator.cli import capture as capturing
 
     try:
-        from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError:
-        missing = "No module named 'boto3'; install the extra boto3: healthimaging-emulator[boto3]"
-        raise click.ClickException(missing) from None
+        with requires_extra("boto3"):
+            from botocore.exceptions import BotoCoreError, ClientError
+    except ImportError as error:
+        raise click.ClickException(str(error)) from None
 
     def progress(count: int) -> None:
         if sys.stderr.isatty():

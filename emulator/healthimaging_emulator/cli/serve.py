@@ -115,10 +115,8 @@ def _tls(
         context, authority = make_self_signed(names)
         Path(made).write_bytes(authority)
         return context, Path(made).absolute()
-    except ImportError:
-        raise click.ClickException(
-            "No module named 'trustme'; install the extra tls: healthimaging-emulator[tls]"
-        ) from None
+    except ImportError as error:
+        raise click.ClickException(str(error)) from None
     except ValueError as error:
         raise click.UsageError(f"no certificate can be made for {', '.join(names)}: {error}") from None
     except ssl.SSLError:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
 
+from ..errors import requires_extra
+
 
 def load_certificate(certificate: str | Path, key: str | Path) -> ssl.SSLContext:
     """Load a certificate, its chain behind it, and its private key from PEM files. Raises ``OSError``."""
@@ -21,7 +23,8 @@ def make_self_signed(hosts: Iterable[str] = ()) -> tuple[ssl.SSLContext, bytes]:
     The certificate covers each name with the host prefix of the operations too (``runtime-localhost``). Raises
     ``ImportError`` if the extra ``tls`` is not installed.
     """
-    import trustme
+    with requires_extra("tls"):
+        import trustme
 
     hosts = {"localhost", "127.0.0.1", "::1", *hosts}
     names = {host for host in hosts if not _is_address(host)}
