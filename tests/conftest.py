@@ -7,7 +7,9 @@ import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.exceptions import ParamValidationError
 
 from healthimaging_emulator import Emulator
 from healthimaging_emulator.server.listener import Server
@@ -20,9 +22,20 @@ DEMO = ROOT / "fixtures" / "demo.json"
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With ``CI=true`` nothing is skipped: what would be, fails with the reason."""
     report = yield
-    if report.skipped and os.environ.get("CI") == "true":
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") == "true":
         report.outcome = "failed"
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """In ``make lowest``, expect the failure of a test whose parameters are newer than its boto3."""
+    try:
+        return (yield)
+    except ParamValidationError as error:
+        if "newest_boto3" in item.config.option.markexpr and "Unknown parameter" in str(error):
+            pytest.xfail(f"boto3 {boto3.__version__} does not know a parameter of this test")
+        raise
 
 
 @pytest.fixture(autouse=True, scope="session")

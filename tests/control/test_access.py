@@ -91,12 +91,17 @@ def test_another_name_of_this_machine_is_forbidden(host: str, name: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("host", "name"), [("[::1", "[::1"), ("::1]", "::1]"), ("a b", "a b"), ("\x80", "\x80"), ("[]", ""), ("%00", "%00")]
+    ("host", "name"), [("[::1", "[::1"), ("::1]", "::1]"), ("a b", "a b"), ("[]", ""), ("%00", "%00")]
 )
 def test_a_host_that_cannot_be_read_is_forbidden(demo_server: Server, host: str, name: str) -> None:
     lines = ["DELETE /_emulator/faults HTTP/1.1", f"Host: {host}", "", ""]
     reply = exchange(demo_server, "\r\n".join(lines).encode("latin-1"))
     assert (reply.status, reply.json["error"]) == not_loopback(name)
+
+
+def test_a_host_that_is_not_ascii_is_refused(demo_server: Server) -> None:
+    reply = exchange(demo_server, b"DELETE /_emulator/faults HTTP/1.1\r\nHost: \x80\r\n\r\n")
+    assert reply.status in (400, 403)  # Werkzeug refuses it itself before version 3.1.7
 
 
 @pytest.mark.parametrize("host", ["emulator", "EMULATOR:4580", "10.0.0.7", "[2001:db8::1]:80"])

@@ -204,6 +204,7 @@ def default_message(operation: str, code: str) -> str:
 @pytest.mark.parametrize(
     ("operation", "code"), [(each.name, error.__name__) for each in OPERATIONS for error in each.errors]
 )
+@pytest.mark.newest_boto3
 def test_every_error_of_every_operation_has_a_status_and_a_message_of_its_own(
     emulator: Emulator, operation: str, code: str
 ) -> None:

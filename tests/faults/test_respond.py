@@ -73,6 +73,7 @@ def without_metadata(response: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("operation", OUTPUTS)
+@pytest.mark.newest_boto3
 def test_boto3_gets_the_output_of_the_test(emulator: Emulator, operation: str) -> None:
     emulator.faults.add(Fault.respond(OUTPUTS[operation], operation=operation))
     response = call(make_client(emulator), operation)

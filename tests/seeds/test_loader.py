@@ -329,6 +329,16 @@ IMAGE_SET = "$.datastores[0].imageSets[0]"
             ".Study.Series.1.2.Instances.1.3",
             "expected an object",
         ),
+        (
+            {"Study": {"Series": {"1.2": {"Instances": {"1.3": {"ImageFrames": 5}}}}}},
+            ".Study.Series.1.2.Instances.1.3.ImageFrames",
+            "expected a list",
+        ),
+        (
+            {"Study": {"Series": {"1.2": {"Instances": {"1.3": {"StoredTransferSyntaxUID": ["x"]}}}}}},
+            ".Study.Series.1.2.Instances.1.3.StoredTransferSyntaxUID",
+            "expected a string",
+        ),
         ("list.json", "", "list.json: Expected `object`, got `array`"),
         ("broken.json", "", "broken.json: Input data was truncated"),
         ("twice.json", "", "twice.json: the key 'a' is given twice in one object"),

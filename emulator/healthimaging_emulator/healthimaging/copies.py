@@ -40,8 +40,12 @@ def read_selection(text: str) -> Selection:
         raise ValidationException("copiableAttributes must be a JSON object.") from None
     if not isinstance(content, dict):
         raise ValidationException("copiableAttributes must be a JSON object.")
+    for name in content.keys() - {"SchemaVersion", "Study"}:
+        raise ValidationException(f"copiableAttributes has the key {name!r}: expected SchemaVersion or Study.")
     study = _object(content.get("Study", {}), "Study")
     all_series = _object(study.get("Series", {}), "Series")
+    if not all_series:
+        raise ValidationException("copiableAttributes must name a series.")
     return {
         uid: frozenset(_object(_object(series, "Series").get("Instances", {}), "Instances"))
         for uid, series in all_series.items()
@@ -100,16 +104,19 @@ def _require_match(source: Mapping[str, Any], destination: Mapping[str, Any]) ->
 
 def conflicts_with_primary(source: Mapping[str, Any], primary: Mapping[str, Any]) -> bool:
     """Whether a document cannot join a primary image set, because the attributes that group them differ."""
-    return dict(_grouping(source)) != dict(_grouping(primary))
+    return not _groups(source) <= _groups(primary)
 
 
-def _grouping(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _groups(document: Mapping[str, Any]) -> set[tuple[Any, ...]]:
+    """Return the values of the attributes that group, once for each series."""
     study = document.get("Study", {})
-    parts = {"Patient": document.get("Patient", {}), "Study": study}
-    for level, part in parts.items():
-        yield from ((keyword, part.get("DICOM", {}).get(keyword)) for keyword in GROUPING[level])
-    for series in study.get("Series", {}).values():
-        yield from ((keyword, series.get("DICOM", {}).get(keyword)) for keyword in GROUPING["Series"])
+    above = *_values("Patient", document.get("Patient", {})), *_values("Study", study)
+    all_series = study.get("Series", {}).values()
+    return {(*above, *_values("Series", series)) for series in all_series}
+
+
+def _values(level: str, part: Mapping[str, Any]) -> Iterator[str]:
+    return (repr(part.get("DICOM", {}).get(keyword)) for keyword in GROUPING[level])
 
 
 def series_uids(document: Mapping[str, Any]) -> frozenset[str]:

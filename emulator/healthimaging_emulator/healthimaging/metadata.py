@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
+from types import NoneType
 from typing import Any, Protocol
 
 import msgspec
@@ -92,7 +93,7 @@ def _find_frames(content: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]
 
 
 def _check(content: Mapping[str, Any]) -> None:
-    """Check the structure that operations rely on: every part of a document is an object."""
+    """Check the structure that operations rely on."""
     patient, study = (_part(content, name, f"$.{name}") for name in ("Patient", "Study"))
     _part(patient, "DICOM", "$.Patient.DICOM")
     _part(study, "DICOM", "$.Study.DICOM")
@@ -104,8 +105,13 @@ def _check(content: Mapping[str, Any]) -> None:
         instances = _part(series, "Instances", f"{path}.Instances")
         for instance_uid in instances:
             instance = _part(instances, instance_uid, f"{path}.Instances.{instance_uid}")
+            inside = f"{path}.Instances.{instance_uid}"
             for name in ("DICOM", "DICOMVRs"):
-                _part(instance, name, f"{path}.Instances.{instance_uid}.{name}")
+                _part(instance, name, f"{inside}.{name}")
+            if not isinstance(instance.get("ImageFrames"), (list, NoneType)):
+                raise InvalidError("expected a list", path=f"{inside}.ImageFrames")
+            if not isinstance(instance.get("StoredTransferSyntaxUID"), (str, NoneType)):
+                raise InvalidError("expected a string", path=f"{inside}.StoredTransferSyntaxUID")
 
 
 def _part(whole: Mapping[str, Any], name: str, path: str) -> Mapping[str, Any]:

@@ -28,8 +28,10 @@ def _write_image_set(image_set: ImageSet) -> dict[str, Any]:
     versions = image_set.history[:][::-1]
     shared = versions[0].metadata
     written: dict[str, Any] = {"imageSetId": image_set.image_set_id}
-    if image_set.frames:
-        written["frames"] = {id: {"base64": content} for id, content in image_set.frames.items()}
+    named = {id for version in versions if version.metadata for id in version.metadata.frames}
+    frames = {id: {"base64": content} for id, content in image_set.frames.items() if id in named}
+    if frames:
+        written["frames"] = frames
     if shared is not None and all(version.metadata is shared for version in versions):
         written["metadata"] = shared
         versions = tuple(structs.replace(version, metadata=None) for version in versions)

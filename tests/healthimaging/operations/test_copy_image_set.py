@@ -13,7 +13,7 @@ from healthimaging_emulator import Emulator, Fault
 from tests.demo import DATASTORE, UNKNOWN
 from tests.healthimaging.documents import INSTANCE, OTHER_INSTANCE, SERIES, document
 
-from .conftest import CREATED_AT, FIRST, SECOND, SEED, THIRD, Service, image_set, refusal
+from .conftest import CREATED_AT, FIRST, PLAIN, SECOND, SEED, THIRD, Service, image_set, refusal
 
 CREATED = datetime.fromtimestamp(CREATED_AT, timezone.utc)
 NOW = datetime(2024, 1, 1, tzinfo=timezone.utc)
@@ -115,6 +115,7 @@ def test_the_rows_while_it_goes_on_and_after_it(service: Service) -> None:
     assert len(service.rows()) == 1
 
 
+@pytest.mark.newest_boto3
 def test_a_copy_has_the_document_of_its_source_under_its_own_id_and_is_not_primary(service: Service) -> None:
     copied = new_id(copy(service))
     service.finish()
@@ -206,6 +207,45 @@ def test_promotion_fails_if_the_grouping_elements_differ(service: Service) -> No
     assert service.get(joined)["message"] == MISMATCH.format("Series")
 
 
+def test_promotion_compares_every_selected_series(service: Service) -> None:
+    content = one_instance("1.2.3.9")
+    series = content["Study"]["Series"]
+    series["1.9"] = {"DICOM": {"SeriesInstanceUID": "1.9"}, "Instances": {"1.9.1": {"DICOM": {}}}}
+    content["Study"]["Series"] = {"1.9": series["1.9"], SERIES: series[SERIES]}
+    service.emulator.add_image_set(DATASTORE, "5" * 32, is_primary=False, metadata=content)
+    joined = new_id(copy(service, "5" * 32, promoteToPrimary=True))
+    service.finish()
+    assert (service.state(joined)[2], service.get(joined)["message"]) == ("COPY_FAILED", MISMATCH.format("Series"))
+    other: dict[str, Any] = {"Study": {"Series": {"1.9": {"Instances": {"1.9.1": {}}}}}}
+    promoted = new_id(copy(service, "5" * 32, copies=other, promoteToPrimary=True))
+    service.finish()
+    assert promoted not in (FIRST, SECOND)
+    assert (service.state(promoted), service.get(promoted)["isPrimary"]) == (("1", "ACTIVE", "COPIED"), True)
+
+
+def test_promotion_of_a_source_without_metadata_makes_one_primary_image_set(service: Service) -> None:
+    first = new_id(copy(service, PLAIN, promoteToPrimary=True))
+    service.finish()
+    second = new_id(copy(service, PLAIN, promoteToPrimary=True))
+    assert second == first
+
+
+def test_the_message_of_a_failure_ends_with_the_next_copy_and_with_the_deletion(service: Service) -> None:
+    copy(service, FIRST, DIFFERENT)
+    service.finish()
+    assert "message" in service.get(DIFFERENT)
+    copy(service, DIFFERENT, latest="2")
+    assert "message" not in service.get(DIFFERENT)
+    service.finish()
+    assert service.state(DIFFERENT) == ("2", "ACTIVE", "COPIED")
+    assert "message" not in service.get(DIFFERENT)
+    copy(service, FIRST, DIFFERENT, destination_latest="2")
+    service.finish()
+    service.client.delete_image_set(datastoreId=DATASTORE, imageSetId=DIFFERENT)
+    service.finish()
+    assert "message" not in service.rows(DIFFERENT)[0]
+
+
 REFUSALS: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     "the source as its destination": (
         {"destination": FIRST},
@@ -222,6 +262,18 @@ REFUSALS: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     "a selection that is not an object": (
         {"copies": [1]},
         ("ValidationException", "copiableAttributes must be a JSON object."),
+    ),
+    "a selection with another key": (
+        {"copies": {"study": {"Series": {SERIES: {}}}}},
+        ("ValidationException", "copiableAttributes has the key 'study': expected SchemaVersion or Study."),
+    ),
+    "an empty selection": (
+        {"copies": {"SchemaVersion": "1.1", "Study": {}}},
+        ("ValidationException", "copiableAttributes must name a series."),
+    ),
+    "promotion of a primary image set": (
+        {"promoteToPrimary": True},
+        ("ValidationException", "The source ImageSet is primary already."),
     ),
     "an unknown source": (
         {"source": UNKNOWN},

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from healthimaging_emulator import Emulator, InvalidError
+from healthimaging_emulator import Emulator, Fault, InvalidError
 from tests.demo import DATASTORE, UNKNOWN
 from tests.healthimaging.documents import INSTANCE, OTHER_INSTANCE, SERIES, document
 
@@ -115,6 +115,7 @@ def test_the_frames_of_a_copy_into_an_image_set_can_be_read_through_it(service: 
     assert get_frame(service, SECOND) == ("image/jph", CONTENT)
 
 
+@pytest.mark.newest_boto3
 def test_reading_a_frame_sets_last_accessed_at(service: Service) -> None:
     service.emulator.clock.freeze("2024-01-01T00:00:00Z")
     get_frame(service)
@@ -152,6 +153,19 @@ def test_a_frame_may_be_a_file_beside_the_seed(tmp_path: Path) -> None:
 def test_an_exported_seed_has_the_frames(service: Service) -> None:
     exported = json.loads(service.emulator.account().export_seed())
     assert get_frame(Service(Emulator.from_seed(exported))) == ("image/jph", CONTENT)
+
+
+def test_an_exported_seed_leaves_out_the_frames_of_a_failed_copy_so_that_it_can_be_loaded(service: Service) -> None:
+    service.emulator.faults.add(Fault.workflow("failed", operation="CopyImageSet"))
+    answer = service.client.copy_image_set(
+        datastoreId=DATASTORE,
+        sourceImageSetId=FIRST,
+        copyImageSetInformation={"sourceImageSet": {"latestVersionId": "1"}},
+    )
+    service.finish()
+    loaded = Service(Emulator.from_seed(json.loads(service.emulator.account().export_seed())))
+    assert loaded.state(answer["destinationImageSetProperties"]["imageSetId"])[2] == "COPY_FAILED"
+    assert get_frame(loaded) == ("image/jph", CONTENT)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ CREATED = datetime(2023, 3, 28, 18, 12, 6, 436000, timezone.utc)
 UPDATED = datetime(2023, 3, 28, 18, 50, 36, 304000, timezone.utc)
 
 
+@pytest.mark.newest_boto3
 def test_without_a_version_it_is_the_latest() -> None:
     service = Service(Emulator.from_seed())
     found = service.get(SAMPLE)
@@ -50,6 +51,7 @@ def test_the_arn_names_the_account_and_the_region_of_the_caller() -> None:
     assert arn == f"arn:aws:medical-imaging:eu-west-1:111111111111:datastore/{DATASTORE}/imageset/{SAMPLE}"
 
 
+@pytest.mark.newest_boto3
 def test_last_accessed_at_is_set_when_the_metadata_is_read(service: Service) -> None:
     service.emulator.clock.freeze("2024-01-01T00:00:00Z")
     assert "lastAccessedAt" not in service.get()

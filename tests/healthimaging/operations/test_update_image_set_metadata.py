@@ -38,6 +38,7 @@ def test_the_answer_is_the_version_that_is_being_written(service: Service) -> No
     }
 
 
+@pytest.mark.newest_boto3
 def test_the_rows_while_it_goes_on_and_after_it(service: Service) -> None:
     service.emulator.clock.freeze("2024-01-01T00:00:00Z")
     service.update(RENAMED)

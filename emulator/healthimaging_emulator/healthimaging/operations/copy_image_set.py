@@ -97,7 +97,7 @@ def copy_image_set(input: Input, context: Context) -> Output:
     """
     selection = _read_selection(input)
     source = existing_image_set(context, input.datastore_id, input.source_image_set_id)
-    destination = _find_destination(input, context, source)
+    destination = _find_destination(input, context, selection, source)
     destination_id = uuid.uuid4().hex if destination is None else destination.image_set_id
     outcome = _compute_outcome(input, context, selection, source, destination, destination_id)  # before any lock
     try:
@@ -137,14 +137,17 @@ def _read_selection(input: Input) -> Selection | None:
     return None if copies is None else read_selection(copies.copiable_attributes)
 
 
-def _find_destination(input: Input, context: Context, source: ImageSet) -> ImageSet | None:
+def _find_destination(input: Input, context: Context, selection: Selection | None, source: ImageSet) -> ImageSet | None:
     """Return the image set to copy into: the one that is named, or the primary one of the series to promote to."""
     named = input.copy_image_set_information.destination_image_set
     if named is not None:
         return existing_image_set(context, input.datastore_id, named.image_set_id)
-    metadata = source.latest.metadata
-    if not input.promote_to_primary or metadata is None:
+    if not input.promote_to_primary:
         return None
+    if source.latest.is_primary:
+        raise ValidationException("The source ImageSet is primary already.")
+    document = metadata_of(source.latest, source.datastore_id, source.image_set_id)
+    wanted = document.series_instance_uids if selection is None else selection.keys()
     return next(
         (
             each
@@ -153,7 +156,7 @@ def _find_destination(input: Input, context: Context, source: ImageSet) -> Image
             and each.latest.is_primary
             and each.latest.image_set_state != "DELETED"
             and each.latest.metadata is not None
-            and each.latest.metadata.series_instance_uids & metadata.series_instance_uids
+            and each.latest.metadata.series_instance_uids & wanted
         ),
         None,
     )
@@ -205,7 +208,9 @@ def _drafts(input: Input, change: Change, source: ImageSet, destination: ImageSe
 
 
 def _lock(version: Version, status: ImageSetWorkflowStatus, date: float) -> Version:
-    return structs.replace(version, image_set_state="LOCKED", image_set_workflow_status=status, updated_at=date)
+    return structs.replace(
+        version, image_set_state="LOCKED", image_set_workflow_status=status, updated_at=date, message=None
+    )
 
 
 def _new_image_set(input: Input, date: float, source: ImageSet, id: str) -> ImageSet:
@@ -243,7 +248,7 @@ def _overrides(input: Input) -> Overrides | None:
 def _end_source(formerly: Version, date: float, *, is_copied: bool) -> Version:
     if not is_copied:
         return formerly
-    return structs.replace(formerly, image_set_workflow_status="COPIED", updated_at=date)
+    return structs.replace(formerly, image_set_workflow_status="COPIED", updated_at=date, message=None)
 
 
 def _end_destination(begun: Version, outcome: Metadata | str, date: float) -> Version:

@@ -44,7 +44,7 @@ def delete_image_set(input: Input, context: Context) -> Output:
         image_set.require_unlocked()
         before, date = image_set.latest, change.moment.date
         deleting = structs.replace(
-            before, image_set_state="LOCKED", image_set_workflow_status="DELETING", updated_at=date
+            before, image_set_state="LOCKED", image_set_workflow_status="DELETING", updated_at=date, message=None
         )
         image_set.replace_latest(deleting)
         end = partial(_keep, before) if context.workflow.failure else partial(_delete, deleting)
