@@ -11,7 +11,7 @@ serve: $(VENV)/.serve
 	$(BIN)/healthimaging-emulator serve
 
 test: $(VENV)/.test
-	$(BIN)/pytest --cov -n 2
+	$(BIN)/pytest --cov -n 2 --dist worksteal
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
