@@ -1,4 +1,4 @@
-"""What all tests share: an emulator of the demo seed, in process and served."""
+"""Fixtures of all tests: an emulator of the demo seed, in process and served."""
 
 from __future__ import annotations
 

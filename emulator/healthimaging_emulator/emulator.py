@@ -153,7 +153,8 @@ class Emulator:
         """Let every ``medical-imaging`` client of boto3 in this process reach this emulator, inside a ``with`` block.
 
         That includes clients that exist already; new ones need neither region nor credentials. If several emulators are
-        patched, the last one answers. See ``client`` for ``backoff``. Raises ``ImportError`` like it.
+        patched, the last one answers. See ``client`` for ``backoff``.
+        Raises ``ImportError`` if the extra ``boto3`` is not installed.
         """
         with requires_extra("boto3"):
             from .transports.botocore_patch import patch_clients

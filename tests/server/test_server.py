@@ -619,7 +619,7 @@ def test_a_wait_ends_with_the_stop() -> None:
     held.wait(Wait(3600, threading.Event()))  # and none begins after it
 
 
-# What a machine runs out of.
+# Resources that run out.
 
 
 def test_a_connection_waits_while_there_are_no_descriptors(server: Server, caplog: pytest.LogCaptureFixture) -> None:
