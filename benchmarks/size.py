@@ -14,6 +14,7 @@ from pathlib import Path
 from healthimaging_emulator import Emulator
 from healthimaging_emulator.aws.pagination import Position, Tokens
 from healthimaging_emulator.credentials import DEFAULT_ACCOUNT
+from healthimaging_emulator.healthimaging.baseline import Baseline
 from healthimaging_emulator.healthimaging.records import ImageSet
 from healthimaging_emulator.messages import Exchange
 from healthimaging_emulator.seeds.generate import make_history
@@ -33,7 +34,7 @@ TARGET = f"/datastore/{peers.DATASTORE}/imageSet/{IMAGE_SET}/listImageSetVersion
 def make_seed(versions: int) -> Seed:
     history = make_history(versions, failed=versions // 100, seed=1)
     image_set = ImageSet(datastore_id=peers.DATASTORE, image_set_id=IMAGE_SET, history=history)
-    return Seed({peers.DATASTORE: {IMAGE_SET: image_set}})
+    return Seed(Baseline({peers.DATASTORE: {IMAGE_SET: image_set}}))
 
 
 @cache

@@ -555,6 +555,7 @@ EMULATED = {
     "GetImageSet",
     "GetImageSetMetadata",
     "ListImageSetVersions",
+    "SearchImageSets",
     "UpdateImageSetMetadata",
 }
 BLOBS = {"GetImageSetMetadata", "GetImageFrame"}
@@ -686,8 +687,27 @@ def test_a_required_payload_that_is_not_there_is_a_violation(demo_server: Server
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"null"])
 def test_search_criteria_are_optional(demo_server: Server, body: bytes) -> None:
-    reply = post(demo_server, f"/datastore/{DATASTORE}/searchImageSets", JSON, body=body)
-    assert_error(reply, 404, "UnknownOperationException", "SearchImageSets is not emulated yet.")
+    reply = post(demo_server, f"/datastore/{DATASTORE}/searchImageSets?maxResults=50", JSON, body=body)
+    assert (reply.status, len(json.loads(reply.body)["imageSetsMetadataSummaries"])) == (200, 18)
+
+
+def test_a_summary_of_a_search_on_the_wire(demo_server: Server) -> None:
+    """Unset members are null, the version is an integer, and the members stand in the order of their names."""
+    created = {"operator": "BETWEEN", "values": [{"createdAt": 1680027126.436}, {"createdAt": 1680027126.436}]}
+    criteria = json.dumps({"filters": [created], "sort": {"sortField": "updatedAt", "sortOrder": "DESC"}}).encode()
+    reply = post(demo_server, f"/datastore/{DATASTORE}/searchImageSets?maxResults=1", JSON, body=criteria)
+    token = json.loads(reply.body)["nextToken"]
+    assert reply.body.decode() == (
+        '{"imageSetsMetadataSummaries":[{"DICOMTags":{"DICOMAccessionNumber":null,'
+        '"DICOMNumberOfStudyRelatedInstances":1,"DICOMNumberOfStudyRelatedSeries":1,"DICOMPatientBirthDate":null,'
+        '"DICOMPatientId":"0000000000000000","DICOMPatientName":null,"DICOMPatientSex":null,"DICOMSeriesBodyPart":null,'
+        '"DICOMSeriesInstanceUID":"2.25.39752617322223551112528028765338945892","DICOMSeriesModality":null,'
+        '"DICOMSeriesNumber":null,"DICOMStudyDate":null,"DICOMStudyDescription":null,"DICOMStudyId":null,'
+        '"DICOMStudyInstanceUID":"2.25.211833500341819418071429371577924032536","DICOMStudyTime":null},'
+        '"createdAt":1680027126.436,"imageSetId":"00000000000000000000000000000137","isPrimary":null,'
+        '"lastAccessedAt":null,"storageTier":"FREQUENT_ACCESS","updatedAt":1680268196.497,"version":137}],'
+        f'"nextToken":"{token}","sort":{{"sortField":"updatedAt","sortOrder":"DESC"}}}}'
+    )
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ class Pipeline:
                 raise refusal
             input = parse_input(operation, labels, request)
             identifiers = operation.identify(input)
-            listing = self._listing(account, operation, identifiers, input, moment)
+            listing = self._listing(account, operation, input, moment)
             page = listing.page if operation.is_paginated else None
             call.identify(operation.name, identifiers, input, page)
 
@@ -148,15 +148,8 @@ class Pipeline:
             return error
         return None
 
-    def _listing(
-        self,
-        account: Account,
-        operation: Operation[Any, Any],
-        identifiers: dict[str, list[str]],
-        input: Any,
-        moment: Moment,
-    ) -> Listing:
-        scope = "/".join((account.id, operation.name, *(values[0] for values in identifiers.values())))
+    def _listing(self, account: Account, operation: Operation[Any, Any], input: Any, moment: Moment) -> Listing:
+        scope = f"{account.id}/{operation.describe_list(input)}" if operation.is_paginated else ""
         token = getattr(input, "next_token", None)
         return Listing(self._tokens, scope, token, now=moment.elapsed, page_size=self._settings.page_size)
 

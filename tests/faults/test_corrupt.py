@@ -147,7 +147,7 @@ def test_a_blob_is_not_json_to_spoil(emulator: Emulator, kind: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("operation", ["GetDatastore", "TagResource", "SearchImageSets"])
+@pytest.mark.parametrize("operation", ["GetDatastore", "TagResource", "ListDatastores"])
 def test_an_operation_that_is_not_emulated_has_no_answer_to_spoil(emulator: Emulator, operation: str) -> None:
     with pytest.raises(InvalidError) as raised:
         emulator.faults.add(Fault.corrupt("empty", operation=operation))

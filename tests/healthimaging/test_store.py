@@ -11,6 +11,7 @@ import pytest
 from healthimaging_emulator.aws.errors import ResourceNotFoundException
 from healthimaging_emulator.clock import Clock
 from healthimaging_emulator.errors import ConflictError, InvalidError, LimitExceededError, NotFoundError
+from healthimaging_emulator.healthimaging.baseline import Baseline
 from healthimaging_emulator.healthimaging.records import ImageSet, Version
 from healthimaging_emulator.healthimaging.store import Store
 from healthimaging_emulator.seeds.generate import make_history
@@ -20,7 +21,7 @@ from tests.raw import until
 DATASTORE, IMAGE_SET, NEW, UNKNOWN = "d" * 32, "a" * 32, "b" * 32, "f" * 32
 KEY = DATASTORE, IMAGE_SET
 ORIGINAL = ImageSet(datastore_id=DATASTORE, image_set_id=IMAGE_SET, history=make_history(3))
-BASELINE = {DATASTORE: {IMAGE_SET: ORIGINAL}}
+BASELINE = Baseline({DATASTORE: {IMAGE_SET: ORIGINAL}})
 NOW = 1700000000.123
 ACTIVE: dict[str, Any] = {"image_set_state": "ACTIVE"}
 
@@ -275,7 +276,7 @@ def test_a_reset_drops_all_changes_also_those_that_are_due_later(store: Store, c
 
 
 def test_a_reset_to_another_baseline_stays_with_it(store: Store) -> None:
-    other = {DATASTORE: {NEW: ImageSet(datastore_id=DATASTORE, image_set_id=NEW, history=make_history(2))}}
+    other = Baseline({DATASTORE: {NEW: ImageSet(datastore_id=DATASTORE, image_set_id=NEW, history=make_history(2))}})
     store.reset(other)
     assert store.image_sets() == other
     store.reset()

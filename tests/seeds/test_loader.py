@@ -13,10 +13,10 @@ import msgspec
 import pytest
 
 from healthimaging_emulator import Emulator, Fault, InvalidError
+from healthimaging_emulator.healthimaging.baseline import Baseline
 from healthimaging_emulator.healthimaging.history import History
 from healthimaging_emulator.healthimaging.records import Version
 from healthimaging_emulator.healthimaging.shapes.image_set import ImageSetWorkflowStatus
-from healthimaging_emulator.healthimaging.store import Baseline
 from healthimaging_emulator.seeds.document import SeedDocument, make_schema
 from healthimaging_emulator.seeds.loader import build_seed, count_document, find_fixture, load_seed
 from healthimaging_emulator.seeds.writer import write_seed

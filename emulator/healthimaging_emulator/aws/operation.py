@@ -6,6 +6,7 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 from urllib.parse import unquote
@@ -89,6 +90,11 @@ class Operation(Generic[In, Out]):
 
         return re.compile(re.sub(r"\{(\w+)\}", group, self.path) + "/?")
 
+    def describe_list(self, input: In) -> str:
+        """Return a text that is the same for all pages of one list: the members of an input but for the page."""
+        members = (m.attribute for m in self.input_shape.members if m.name not in ("nextToken", "maxResults"))
+        return "/".join([self.name, *(_describe_value(getattr(input, attribute)) for attribute in members)])
+
     def identify(self, input: In) -> dict[str, list[str]]:
         """Return the values of the identifiers that an input has."""
         found = {}
@@ -97,6 +103,10 @@ class Operation(Generic[In, Out]):
             if present := [value for value in values if isinstance(value, str)]:
                 found[name] = present
         return found
+
+
+def _describe_value(value: Any) -> str:
+    return value if isinstance(value, str) else sha256(repr(value).encode(errors="backslashreplace")).hexdigest()
 
 
 def _value_at(input: Struct, attribute: str) -> Any:

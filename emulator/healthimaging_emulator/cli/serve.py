@@ -14,7 +14,7 @@ import click
 
 from ..control.access import is_loopback
 from ..credentials import DEFAULT_REGION
-from ..healthimaging.store import Baseline
+from ..healthimaging.baseline import Baseline
 from ..seeds.loader import find_fixture
 from ..server.listener import Server
 from ..server.tls import load_certificate, make_self_signed

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import msgspec
 
 from ..errors import InvalidError, invalid
+from .dicom_tags import read_tags
+from .shapes.search import DICOMTags
 
 SCHEMA_VERSION = "1.1"
 
@@ -28,7 +30,7 @@ class Metadata:
     Its schema version and ids are set here, whatever the content says.
     """
 
-    __slots__ = ("compressed", "frames", "series_instance_uids", "study_instance_uid")
+    __slots__ = ("compressed", "frames", "series_instance_uids", "tags")
 
     def __init__(self, content: Mapping[str, Any], datastore_id: str, image_set_id: str) -> None:
         if not isinstance(content, Mapping):
@@ -38,7 +40,7 @@ class Metadata:
         body = {name: value for name, value in content.items() if name not in head}
         self.frames = dict(_find_frames(content))
         self.series_instance_uids = frozenset(content.get("Study", {}).get("Series", {}))
-        self.study_instance_uid = content.get("Study", {}).get("DICOM", {}).get("StudyInstanceUID")
+        self.tags = read_tags(content)
         # Compressed without a time, so that runs and replicas agree to the byte.
         self.compressed = gzip.compress(_encode(head | body), compresslevel=6, mtime=0)
 
@@ -142,3 +144,8 @@ def _uid(level: str, image_set_id: str) -> str:
 def metadata_of(version: HasMetadata, datastore_id: str, image_set_id: str) -> Metadata:
     """Return the document of a version, made from the ids if it has none."""
     return version.metadata or Metadata(_make_document(image_set_id), datastore_id, image_set_id)
+
+
+def tags_of(version: HasMetadata, image_set_id: str) -> DICOMTags:
+    """Return the attributes by which a search finds a version."""
+    return version.metadata.tags if version.metadata else read_tags(_make_document(image_set_id))

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from .transitions import Transition
 
 
+BEING_WRITTEN = ("COPYING", "IMPORTING", "UPDATING", "UPDATING_FOR_STUDY_CONSISTENCY")
+"""Statuses of a LOCKED version whose metadata is not there yet."""
+
+
 class Version(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, rename="camel"):
     """One version of an image set. Times are epoch seconds.
 
@@ -46,6 +50,11 @@ class Version(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, r
     def number(self) -> int:
         """The place in the history: versions are ordered by it."""
         return int(self.version_id)
+
+    @property
+    def is_being_written(self) -> bool:
+        """Whether the metadata of the version is not there yet."""
+        return self.image_set_state == "LOCKED" and self.image_set_workflow_status in BEING_WRITTEN
 
 
 class VersionMembers(TypedDict, total=False):

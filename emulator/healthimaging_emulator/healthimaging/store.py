@@ -19,6 +19,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,17 +28,19 @@ from msgspec import structs
 from ..clock import Clock, Moment, duration
 from ..errors import ConflictError, EmulatorError, InvalidError, NotFoundError
 from ..settings import Settings
+from .baseline import Baseline
 from .history import History
 from .messages import datastore_not_found, image_set_locked, image_set_not_found, not_latest
 from .metadata import Metadata
 from .records import ImageSet, Version, check_version, read_metadata
+from .search_index import AccountIndex, Entry, Query, Rank
 from .shapes.identifiers import DatastoreId, ImageSetId
 from .transitions import Key, Pace, Transition
 
 log = logging.getLogger("healthimaging_emulator")
 
-Baseline = Mapping[str, Mapping[str, ImageSet]]
-"""Image sets by data store and id, as a seed describes them; all accounts share them."""
+ImageSets = Mapping[str, Mapping[str, ImageSet]]
+"""Image sets by data store and id."""
 
 
 class Store:
@@ -57,6 +60,7 @@ class Store:
         with self._lock:
             self._baseline = self._baseline if baseline is None else baseline
             self._changed: dict[str, dict[str, ImageSet]] = {}
+            self._indexes: dict[str, tuple[AccountIndex, set[str]]] = {}
             self._scheduled: list[tuple[float, int, _Scheduled | Transition]] = []
             self._waiting: dict[Key, list[_Scheduled]] = {}
             for transition in self._transitions:
@@ -69,15 +73,19 @@ class Store:
 
     def image_set(self, datastore_id: str, image_set_id: str) -> ImageSet:
         """Return an image set. Raises ``ResourceNotFoundException``."""
-        changed = self._changed.get(datastore_id, {}).get(image_set_id)
-        if changed is not None:
-            return changed
-        if datastore_id not in self._baseline and datastore_id not in self._changed:
-            raise datastore_not_found(datastore_id)
-        found = self._baseline.get(datastore_id, {}).get(image_set_id)
+        found = self._find(datastore_id, image_set_id)
         if found is None:
+            self._require_datastore(datastore_id)
             raise image_set_not_found(datastore_id, image_set_id)
         return found
+
+    def _find(self, datastore_id: str, image_set_id: str) -> ImageSet | None:
+        changed = self._changed.get(datastore_id, {}).get(image_set_id)
+        return self._baseline.get(datastore_id, {}).get(image_set_id) if changed is None else changed
+
+    def _require_datastore(self, datastore_id: str) -> None:
+        if datastore_id not in self._baseline and datastore_id not in self._changed:
+            raise datastore_not_found(datastore_id)
 
     def current(self, key: Key) -> ImageSet:
         """Return an image set as it is now, outside of a request. Raises ``ResourceNotFoundException``."""
@@ -98,6 +106,32 @@ class Store:
         changed = dict(self._changed.get(datastore_id, {}))
         unchanged = (each for id, each in self._baseline.get(datastore_id, {}).items() if id not in changed)
         return itertools.chain(unchanged, changed.values())
+
+    def search(self, datastore_id: str, query: Query, after: Rank | None, size: int) -> list[Entry]:
+        """Return at most ``size`` image sets that a query finds, behind a place.
+
+        Raises ``ResourceNotFoundException``.
+        """
+        self._require_datastore(datastore_id)
+        return self._index_of(datastore_id).find(query, after, size)
+
+    def _index_of(self, datastore_id: str) -> AccountIndex:
+        """Return the index of a data store; from now on, writes note the ids that they change."""
+        baseline = self._baseline
+        shared = baseline.index_of(datastore_id)  # which may take its time, so without the lock
+        with self._lock:
+            if datastore_id not in self._indexes and baseline is self._baseline:
+                changed = set(self._changed.get(datastore_id, ()))
+                index = AccountIndex(shared, partial(self._find, datastore_id), partial(self._take_changed, changed))
+                self._indexes[datastore_id] = index, changed
+            found = self._indexes.get(datastore_id)
+        return found[0] if found else self._index_of(datastore_id)  # a reset has come between
+
+    def _take_changed(self, changed: set[str]) -> set[str]:
+        with self._lock:
+            taken = changed.copy()
+            changed.clear()
+            return taken
 
     def last_accessed(self, key: Key) -> float | None:
         """Return when the metadata or a frame of an image set was last read."""
@@ -121,8 +155,7 @@ class Store:
             change = Change(self, moment, met)
             yield change
             self._add_up(change.added, change.added_bytes)
-            for draft in change.drafts.values():
-                self._put(draft.record)
+            self._put(*[draft.record for draft in change.drafts.values()])
             if change.transition is not None:
                 self._begin(change.transition, change.pace, moment)
 
@@ -202,8 +235,11 @@ class Store:
         self._scheduled = [entry for entry in self._scheduled if not getattr(entry[2], "is_over", False)]
         heapq.heapify(self._scheduled)
 
-    def _put(self, record: ImageSet) -> None:
-        self._changed.setdefault(record.datastore_id, {})[record.image_set_id] = record
+    def _put(self, *records: ImageSet) -> None:
+        for record in records:
+            self._changed.setdefault(record.datastore_id, {})[record.image_set_id] = record
+            if record.datastore_id in self._indexes:
+                self._indexes[record.datastore_id][1].add(record.image_set_id)
 
     def _add_up(self, versions: int, size: int = 0) -> None:
         """Count versions, and bytes of metadata, that the account adds."""
@@ -215,7 +251,7 @@ class Store:
 
     # Set-up by a test.
 
-    def merge(self, added: Baseline) -> None:
+    def merge(self, added: ImageSets) -> None:
         """Add image sets, all or none. Raises ``ConflictError``."""
         with self._lock:
             for datastore_id, image_sets in added.items():
@@ -226,7 +262,8 @@ class Store:
             new = [id for id in added if id not in self._baseline and id not in self._changed]
             self._add_up(len(new) + count_versions(added))
             for datastore_id, image_sets in added.items():
-                self._changed.setdefault(datastore_id, {}).update(image_sets)
+                self._changed.setdefault(datastore_id, {})
+                self._put(*image_sets.values())
 
     def add(self, datastore_id: str, image_set_id: str, members: Mapping[str, Any]) -> None:
         """Add an image set with its version 1, and its data store if that is new.
@@ -445,9 +482,9 @@ def _measure_metadata(key: Key, members: Mapping[str, Any]) -> tuple[Mapping[str
     return {**members, "metadata": metadata}, len(metadata.compressed)
 
 
-def count_versions(baseline: Baseline) -> int:
+def count_versions(image_sets: ImageSets) -> int:
     """Return how many versions all image sets have together."""
-    return sum(len(record.history) for image_sets in baseline.values() for record in image_sets.values())
+    return sum(len(record.history) for records in image_sets.values() for record in records.values())
 
 
 def _check_id(id: Any, type: Any, name: str) -> None:

@@ -16,10 +16,10 @@ from ..documents import decode_json, find_documents
 from ..errors import EmulatorError, InvalidError
 from ..faults.engine import Faults
 from ..faults.fault import Fault
+from ..healthimaging.baseline import Baseline
 from ..healthimaging.history import History
 from ..healthimaging.metadata import Metadata
 from ..healthimaging.records import ImageSet, Version
-from ..healthimaging.store import Baseline
 from ..settings import Settings
 from . import generate
 from .document import Document, FrameContent, Generate, SeedDocument, SeedImageSet, SeedVersion
@@ -94,7 +94,7 @@ class _Merger:
     """Merges documents into one baseline, and remembers where each image set came from."""
 
     def __init__(self) -> None:
-        self.baseline: dict[str, dict[str, ImageSet]] = {}
+        self.baseline = Baseline()
         self.faults: list[Fault] = []
         self._engine = _unlimited_faults()
         self._origins: dict[tuple[str, str], str] = {}

@@ -11,10 +11,10 @@ from msgspec import structs
 from ..faults.fault import Fault
 from ..healthimaging.metadata import Metadata
 from ..healthimaging.records import ImageSet
-from ..healthimaging.store import Baseline
+from ..healthimaging.store import ImageSets
 
 
-def write_seed(image_sets: Baseline, faults: Sequence[Fault] = ()) -> bytes:
+def write_seed(image_sets: ImageSets, faults: Sequence[Fault] = ()) -> bytes:
     """Return a seed in JSON, newest versions first."""
     datastores = [
         {"datastoreId": datastore_id, "imageSets": [_write_image_set(each) for each in records.values()]}

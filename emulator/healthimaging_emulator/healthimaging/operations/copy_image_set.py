@@ -107,7 +107,8 @@ def copy_image_set(input: Input, context: Context) -> Output:
             formerly = source_draft.latest
             source_draft.replace_latest(_lock(formerly, "COPYING_WITH_READ_ONLY_ACCESS", change.moment.date))
             if target is None:
-                target = change.add_image_set(_new_image_set(input, change.moment.date, source, destination_id))
+                new = _new_image_set(input, change.moment.date, source, destination_id, outcome)
+                target = change.add_image_set(new)
             else:
                 target.append(_next_version(input, change.moment.date, target.latest))
                 target.add_frames(source.frames)
@@ -116,6 +117,8 @@ def copy_image_set(input: Input, context: Context) -> Output:
                 target: partial(_end_destination, target.latest, outcome),
             }
             change.begin_transition("CopyImageSet", context.workflow.pace, ends)
+            if destination is None:
+                context.store.touch((input.datastore_id, destination_id), change.moment.date)
     except LimitExceededError as error:
         raise ServiceQuotaExceededException(f"The emulator's limit is exceeded: {error.detail}.") from None
     return Output(
@@ -213,7 +216,7 @@ def _lock(version: Version, status: ImageSetWorkflowStatus, date: float) -> Vers
     )
 
 
-def _new_image_set(input: Input, date: float, source: ImageSet, id: str) -> ImageSet:
+def _new_image_set(input: Input, date: float, source: ImageSet, id: str, outcome: Metadata | str) -> ImageSet:
     version = Version(
         version_id="1",
         image_set_state="LOCKED",
@@ -222,6 +225,7 @@ def _new_image_set(input: Input, date: float, source: ImageSet, id: str) -> Imag
         updated_at=date,
         overrides=_overrides(input),
         is_primary=bool(input.promote_to_primary),
+        metadata=outcome if isinstance(outcome, Metadata) else None,
     )
     return ImageSet(
         datastore_id=input.datastore_id, image_set_id=id, history=History.of([version]), frames=source.frames

@@ -15,8 +15,6 @@ from ..messages import metadata_not_consistent, version_not_found
 from ..metadata import metadata_of
 from ..shapes.identifiers import DatastoreId, ImageSetExternalVersionId, ImageSetId
 
-BEING_WRITTEN = ("COPYING", "IMPORTING", "UPDATING", "UPDATING_FOR_STUDY_CONSISTENCY")
-
 
 class Input(Struct, frozen=True, kw_only=True, rename="camel"):
     """The request, its members in the model's order."""
@@ -43,7 +41,7 @@ def get_image_set_metadata(input: Input, context: Context) -> Output:
     version = image_set.version(input.version_id)
     if version is None:
         raise version_not_found(str(input.version_id), input.image_set_id)
-    if version.image_set_state == "LOCKED" and version.image_set_workflow_status in BEING_WRITTEN:
+    if version.is_being_written:
         if version is image_set.latest:
             context.meet(image_set)
         raise metadata_not_consistent()

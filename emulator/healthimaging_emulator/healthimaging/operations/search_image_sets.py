@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/healthimaging/latest/APIReference/API_SearchImageSets.html
 """
 
+import math
 from typing import Annotated
 
 from msgspec import Struct, field
@@ -10,6 +11,9 @@ from msgspec import Struct, field
 from ...aws import errors
 from ...aws.members import label, payload, query, sensitive
 from ...aws.operation import Operation
+from ..context import Context
+from ..search import read_criteria
+from ..search_index import Entry, Rank
 from ..shapes.identifiers import DatastoreId, ImageSetId, MaxResults, NextToken, Timestamp
 from ..shapes.image_set import StorageTier
 from ..shapes.search import DICOMTags, SearchCriteria, Sort
@@ -45,6 +49,47 @@ class Output(Struct, frozen=True, kw_only=True, rename="camel"):
     next_token: NextToken | None = None
 
 
+def search_image_sets(input: Input, context: Context) -> Output:
+    """Return one page of the image sets that satisfy all filters.
+
+    A token names the place of the last entry, so an image set that is added or changed between two pages shifts no
+    other. Raises ``ValidationException`` for filters that cannot be, and ``ResourceNotFoundException``.
+    """
+    query = read_criteria(input.search_criteria)
+    start = context.listing.start_key()
+    size = input.max_results or context.listing.page_size
+    found = context.store.search(input.datastore_id, query, _read_key(start), size + 1)
+    page = found[:size]
+    return Output(
+        image_sets_metadata_summaries=tuple([_summarize(entry, input, context) for entry in page]),
+        sort=input.search_criteria.sort if input.search_criteria else None,
+        next_token=context.listing.next_token(_write_key(query.order.rank(page[-1]))) if len(found) > size else None,
+    )
+
+
+def _write_key(rank: Rank) -> str:
+    return f"{rank[0]}~{rank[1]}"
+
+
+def _read_key(key: str) -> Rank | None:
+    time, _, image_set_id = key.partition("~")
+    return (math.inf if time == "inf" else int(time), image_set_id) if key else None
+
+
+def _summarize(entry: Entry, input: Input, context: Context) -> ImageSetsMetadataSummary:
+    latest = entry.latest
+    return ImageSetsMetadataSummary(
+        image_set_id=entry.image_set_id,
+        version=entry.version.number,
+        created_at=latest.created_at,
+        updated_at=latest.created_at if latest.updated_at is None else latest.updated_at,
+        last_accessed_at=context.store.last_accessed((input.datastore_id, entry.image_set_id)),
+        storage_tier="FREQUENT_ACCESS",
+        dicom_tags=entry.tags,
+        is_primary=latest.is_primary,
+    )
+
+
 SEARCH_IMAGE_SETS = Operation(
     name="SearchImageSets",
     method="POST",
@@ -52,6 +97,7 @@ SEARCH_IMAGE_SETS = Operation(
     host_prefix="runtime-",
     input=Input,
     output=Output,
+    handler=search_image_sets,
     errors=(
         errors.ThrottlingException,
         errors.AccessDeniedException,

@@ -91,6 +91,7 @@ def update_image_set_metadata(input: Input, context: Context) -> Output:
                 draft.append(_begin_version(draft, status, change.moment.date, is_forced=bool(input.force)))
             ends = {draft: _end(draft, outcome[i]) for i, draft in enumerate(drafts)}
             change.begin_transition("UpdateImageSetMetadata", context.workflow.pace, ends)
+            context.store.touch((input.datastore_id, input.image_set_id), change.moment.date)
     except LimitExceededError as error:
         raise ServiceQuotaExceededException(f"The emulator's limit is exceeded: {error.detail}.") from None
     return _output(drafts[0], input)
@@ -111,7 +112,7 @@ def _read_updates(input: Input) -> Updates | None:
 def _find_study_image_sets(context: Context, input: Input, image_set: ImageSet) -> list[ImageSet]:
     """Return the other primary image sets of the study, if they are to be updated too."""
     metadata = image_set.latest.metadata
-    if not input.include_study_image_sets or metadata is None or metadata.study_instance_uid is None:
+    if not input.include_study_image_sets or metadata is None or metadata.tags.study_instance_uid is None:
         return []
     return [
         each
@@ -120,7 +121,7 @@ def _find_study_image_sets(context: Context, input: Input, image_set: ImageSet) 
         and each.latest.is_primary
         and each.latest.image_set_state != "DELETED"
         and each.latest.metadata is not None
-        and each.latest.metadata.study_instance_uid == metadata.study_instance_uid
+        and each.latest.metadata.tags.study_instance_uid == metadata.tags.study_instance_uid
     ]
 
 
