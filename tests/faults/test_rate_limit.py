@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from healthimaging_emulator import Emulator, Fault
+from healthimaging_emulator import Emulator, Fault, InvalidError
+from healthimaging_emulator.faults.rate_limit import AWS_RATES
+from healthimaging_emulator.healthimaging.operations import OPERATIONS_BY_NAME
 
 from .calls import call, make_client, send
 
@@ -61,3 +63,45 @@ def test_a_bucket_of_another_account_is_full(emulator: Emulator) -> None:
         call(client, "GetImageSet")
         with pytest.raises(client.exceptions.ThrottlingException):
             call(client, "GetImageSet")
+
+
+def test_with_the_rates_of_aws_each_operation_has_a_bucket_of_its_own(emulator: Emulator) -> None:
+    emulator.clock.freeze()
+    emulator.faults.add(Fault.rate_limit("aws"))
+    assert statuses(emulator, 51) == [200] * 50 + [429]
+    client = make_client(emulator, attempts=1)
+    for _ in range(100):
+        call(client, "GetImageSetMetadata")
+    with pytest.raises(client.exceptions.ThrottlingException):
+        call(client, "GetImageSetMetadata")
+    call(client, "DeleteImageSet")
+    with pytest.raises(client.exceptions.ThrottlingException):
+        call(client, "DeleteImageSet")
+    emulator.clock.advance(3.999)
+    with pytest.raises(client.exceptions.ThrottlingException):
+        call(client, "DeleteImageSet")
+    emulator.clock.advance(0.001)
+    with pytest.raises(client.exceptions.ClientError, match=r"ImageSet \w+ was not found"):  # it is not throttled
+        call(client, "DeleteImageSet")
+
+
+def test_aws_has_a_rate_for_every_operation() -> None:
+    assert set(AWS_RATES) == set(OPERATIONS_BY_NAME)
+
+
+def test_the_rates_of_aws_can_be_limited_to_some_operations_and_are_written_as_one_word(emulator: Emulator) -> None:
+    (added,) = emulator.faults.add({"match": {"operation": "GetImageSet"}, "rateLimit": "aws"})
+    assert added.rate_limit_effect == "aws"
+    emulator.clock.freeze()
+    assert statuses(emulator, 51) == [200] * 51
+
+
+def test_a_rate_without_a_burst_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"^a rate needs a burst$"):
+        Fault.rate_limit(25)  # type: ignore[call-overload]
+
+
+def test_another_word_is_refused(emulator: Emulator) -> None:
+    with pytest.raises(InvalidError) as raised:
+        emulator.faults.add({"rateLimit": "azure"})
+    assert str(raised.value) == "$[0].rateLimit: Invalid enum value 'azure': expected one of aws"

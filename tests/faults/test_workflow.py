@@ -203,7 +203,7 @@ def test_it_matches_only_operations_that_go_on(emulator: Emulator, client: Any) 
 def test_it_is_refused_for_an_operation_that_does_not_go_on(emulator: Emulator, operation: str) -> None:
     (found,) = (each for each in OPERATIONS if each.name == operation)
     with pytest.raises(InvalidError) as raised:
-        emulator.faults.add(Fault.workflow(operation=operation))
+        emulator.faults.add(Fault.workflow("failed", operation=operation))
     reason = (
         f"{operation} is not emulated yet"
         if found.is_asynchronous
@@ -230,3 +230,9 @@ def test_a_mistake_is_refused_with_its_path(emulator: Emulator, workflow: Any, p
     with pytest.raises(InvalidError) as raised:
         emulator.faults.add({"workflow": workflow})
     assert (raised.value.path, raised.value.message) == (f"$[0].workflow{path}", message)
+
+
+def test_one_that_changes_nothing_is_refused(emulator: Emulator) -> None:
+    with pytest.raises(InvalidError) as raised:
+        emulator.faults.add({"workflow": {}})
+    assert str(raised.value) == "$[0].workflow: can never do anything: it changes neither the outcome nor the pace"

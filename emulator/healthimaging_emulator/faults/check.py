@@ -16,6 +16,7 @@ from ..settings import is_text
 from .effect import Effect
 from .fault import Fault
 from .respond import RespondEffect
+from .workflow import WorkflowEffect
 
 EFFECTS = [field.encode_name for field in structs.fields(Fault) if field.name.endswith("_effect")]
 """The kinds of faults."""
@@ -58,6 +59,10 @@ def _check_details(fault: Fault, path: str) -> None:
     workflow = fault.workflow_effect
     if workflow is not None and workflow.message is not None and workflow.outcome != "failed":
         raise InvalidError("message is only valid with outcome failed", path=f"{path}.workflow.message")
+    if workflow == WorkflowEffect():
+        raise InvalidError(
+            "can never do anything: it changes neither the outcome nor the pace", path=f"{path}.workflow"
+        )
 
 
 def _check_respond(fault: Fault, path: str) -> None:

@@ -30,10 +30,10 @@ class Target:
     exchange: Exchange
 
 
-class Gate(Protocol):
+class Trigger(Protocol):
     """Decides whether a fault fires, from a state of its own; called under the lock of the engine."""
 
-    def is_open(self, elapsed: float) -> bool: ...
+    def fires(self, operation: str, elapsed: float) -> bool: ...
 
 
 class Effect(Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -49,7 +49,7 @@ class Effect(Struct, frozen=True, rename="camel", forbid_unknown_fields=True, om
         """Return the first page on which the effect can do anything."""
         return 1
 
-    def make_gate(self, elapsed: float) -> Gate | None:
+    def make_trigger(self, elapsed: float) -> Trigger | None:
         """Return the state that decides whether the fault fires, if the kind has one."""
         return None
 

@@ -57,7 +57,7 @@ class ActiveFault:
         self._first_page = self.effect.first_page() if self.effect else 1
         self._identifiers = tuple(fault.match.identifiers.items())
         self._random = Random(fault.seed).random
-        self._gate = self.effect.make_gate(elapsed) if self.effect else None
+        self._trigger = self.effect.make_trigger(elapsed) if self.effect else None
         self._added_at = elapsed
 
     @property
@@ -82,7 +82,7 @@ class ActiveFault:
                 return False
         return True
 
-    def fires(self, elapsed: float) -> bool:
+    def fires(self, operation: str, elapsed: float) -> bool:
         """Count a match, and say whether the fault fires for it."""
         fault = self.fault
         self.matched += 1
@@ -93,7 +93,7 @@ class ActiveFault:
             and (fault.times is None or self.fired < fault.times)
             and (fault.expires_after is None or round(elapsed - self._added_at, 3) < fault.expires_after)
             and (fault.probability == 1 or self._random() < fault.probability)
-            and (self._gate is None or self._gate.is_open(elapsed))
+            and (self._trigger is None or self._trigger.fires(operation, elapsed))
         )
         self.fired += fires
         return fires
@@ -213,7 +213,7 @@ class Faults:
         fired: list[ActiveFault] = []
         with self._lock:
             for active in self._active.values():
-                if active.matches(request) and active.fires(elapsed):
+                if active.matches(request) and active.fires(request.operation, elapsed):
                     fired.append(active)
                     if active.effect:
                         break

@@ -6,7 +6,7 @@ Seeds, files, Python and HTTP use the same language. The effect of a ``Fault`` i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, overload
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -19,7 +19,7 @@ from .effect import Effect
 from .error import ErrorEffect
 from .latency import Latency
 from .pagination import PaginationEffect, PaginationKind
-from .rate_limit import RateLimitEffect
+from .rate_limit import AwsRateLimitEffect, RateLimitEffect, RateLimitPreset
 from .respond import RespondEffect
 from .workflow import WorkflowEffect
 
@@ -119,7 +119,7 @@ class Fault(
     expires_after: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     when: Literal["before", "after"] | None = None
     error_effect: ErrorEffect | None = msgspec.field(default=None, name="error")
-    rate_limit_effect: RateLimitEffect | None = msgspec.field(default=None, name="rateLimit")
+    rate_limit_effect: RateLimitPreset | RateLimitEffect | None = msgspec.field(default=None, name="rateLimit")
     pagination_effect: PaginationKind | None = msgspec.field(default=None, name="pagination")
     corrupt_effect: CorruptKind | None = msgspec.field(default=None, name="corrupt")
     connection_effect: ConnectionKind | ConnectionEffect | None = msgspec.field(default=None, name="connection")
@@ -133,7 +133,7 @@ class Fault(
         connection = self.connection_effect
         found: dict[str, Effect | None] = {
             "error": self.error_effect,
-            "rateLimit": self.rate_limit_effect,
+            "rateLimit": AwsRateLimitEffect() if self.rate_limit_effect == "aws" else self.rate_limit_effect,
             "pagination": PaginationEffect(kind=self.pagination_effect) if self.pagination_effect else None,
             "corrupt": CorruptEffect(kind=self.corrupt_effect) if self.corrupt_effect else None,
             "connection": ConnectionEffect(kind=connection) if isinstance(connection, str) else connection,
@@ -155,9 +155,24 @@ class Fault(
         effect = ErrorEffect(code=code, message=message, status=status, retry_after=retry_after)
         return _make(options, error_effect=effect)
 
+    @overload
     @staticmethod
-    def rate_limit(per_second: float, burst: int, **options: Unpack[FaultOptions]) -> Fault:
-        """Return a fault that throttles requests beyond a rate; see ``RateLimitEffect``."""
+    def rate_limit(per_second: RateLimitPreset, **options: Unpack[FaultOptions]) -> Fault: ...
+    @overload
+    @staticmethod
+    def rate_limit(per_second: float, burst: int, **options: Unpack[FaultOptions]) -> Fault: ...
+    @staticmethod
+    def rate_limit(
+        per_second: RateLimitPreset | float, burst: int | None = None, **options: Unpack[FaultOptions]
+    ) -> Fault:
+        """Return a fault that throttles requests beyond a rate; see ``RateLimitEffect``.
+
+        ``rate_limit("aws")`` gives each operation the quota that it has at AWS; see ``AWS_RATES``.
+        """
+        if isinstance(per_second, str):
+            return _make(options, rate_limit_effect=per_second)
+        if burst is None:
+            raise TypeError("a rate needs a burst")
         return _make(options, rate_limit_effect=RateLimitEffect(per_second=per_second, burst=burst))
 
     @staticmethod
