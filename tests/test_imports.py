@@ -20,7 +20,7 @@ LAYERS = (
     ("journal",),
     ("faults",),
     ("seeds",),
-    ("interfaces",),
+    ("interfaces", "handles"),
     ("accounts",),
     ("pipeline",),
     ("transports",),

@@ -15,6 +15,7 @@ from healthimaging_emulator import (
     AccountInterface,
     Clock,
     ConflictError,
+    DatastoreHandle,
     Emulator,
     EmulatorError,
     Fault,
@@ -25,20 +26,29 @@ from healthimaging_emulator import (
     NotFoundError,
     RemoteAccount,
 )
-from healthimaging_emulator.control.client import RemoteClock, RemoteFaults, RemoteImageSet
+from healthimaging_emulator.control.client import RemoteClock, RemoteDatastore, RemoteFaults, RemoteImageSet
 from healthimaging_emulator.healthimaging.records import Version
 from healthimaging_emulator.healthimaging.shapes.image_set import Overrides
-from healthimaging_emulator.interfaces import ClockInterface, FaultsInterface, ImageSetInterface
+from healthimaging_emulator.interfaces import ClockInterface, DatastoreInterface, FaultsInterface, ImageSetInterface
 from healthimaging_emulator.seeds.loader import load_seed
 from tests.conftest import DEMO
-from tests.demo import DATASTORE, ONE, SAMPLE, UNKNOWN
+from tests.demo import DATASTORE, FIFTY, MANY, ONE, OTHER_DATASTORE, SAMPLE, UNKNOWN
 
 NO_EFFECT = "a fault needs an effect: error, rateLimit, pagination, corrupt, connection, workflow, respond, latency"
 
 
+@pytest.fixture
+def emulator() -> Emulator:
+    return Emulator.from_seed(DEMO, max_faults=2, max_versions=3, max_pending=1)
+
+
+@pytest.fixture
+def client(emulator: Emulator) -> Any:
+    return emulator.client()
+
+
 @pytest.fixture(params=["in process", "over HTTP"])
-def account(request: pytest.FixtureRequest) -> Iterator[AccountInterface]:
-    emulator = Emulator.from_seed(DEMO, max_faults=2, max_versions=3, max_pending=1)
+def account(request: pytest.FixtureRequest, emulator: Emulator) -> Iterator[AccountInterface]:
     if request.param == "in process":
         yield emulator.account()
     else:
@@ -57,6 +67,7 @@ def check_types(account: Account, remote: RemoteAccount) -> tuple[AccountInterfa
         (AccountInterface, (Account, RemoteAccount)),
         (FaultsInterface, (Faults, RemoteFaults)),
         (ClockInterface, (Clock, RemoteClock)),
+        (DatastoreInterface, (DatastoreHandle, RemoteDatastore)),
         (ImageSetInterface, (ImageSetHandle, RemoteImageSet)),
     ],
 )
@@ -73,6 +84,7 @@ def test_an_account_has_every_name_of_the_interface(account: AccountInterface) -
         (AccountInterface, account),
         (FaultsInterface, account.faults),
         (ClockInterface, account.clock),
+        (DatastoreInterface, account.datastore(DATASTORE)),
         (ImageSetInterface, account.image_set(DATASTORE, SAMPLE)),
     )
     for interface, part in parts:
@@ -137,6 +149,46 @@ def test_an_account_has_every_name_of_the_interface(account: AccountInterface) -
             lambda a: [a.image_set(DATASTORE, SAMPLE).append(image_set_state="ACTIVE", after=9) for _ in range(2)],
             LimitExceededError,
             "limit exceeded: 2 pending, but max_pending is 1",
+        ),
+        (
+            lambda a: a.image_set(DATASTORE, SAMPLE).metadata("9"),
+            NotFoundError,
+            f"Version 9 of ImageSet {SAMPLE} was not found.",
+        ),
+        (
+            lambda a: a.image_set(DATASTORE, SAMPLE).metadata("x/y"),
+            NotFoundError,
+            f"Version x/y of ImageSet {SAMPLE} was not found.",
+        ),
+        (
+            lambda a: a.image_set(DATASTORE, SAMPLE).remove_version("9"),
+            NotFoundError,
+            f"image set {SAMPLE} has no version 9",
+        ),
+        (
+            lambda a: a.image_set(DATASTORE, ONE).remove_version("1"),
+            InvalidError,
+            "version 1 is the only one: remove the image set",
+        ),
+        (
+            lambda a: a.image_set(DATASTORE, UNKNOWN).remove(),
+            NotFoundError,
+            f"ImageSet {UNKNOWN} was not found in Datastore {DATASTORE}.",
+        ),
+        (
+            lambda a: a.image_set(UNKNOWN, SAMPLE).finish(),
+            NotFoundError,
+            f"Datastore {UNKNOWN} was not found.",
+        ),
+        (
+            lambda a: list(a.datastore(UNKNOWN).image_sets),
+            NotFoundError,
+            f"Datastore {UNKNOWN} was not found.",
+        ),
+        (
+            lambda a: a.datastore(DATASTORE).add_image_set(SAMPLE),
+            ConflictError,
+            f"image set {SAMPLE} is in data store {DATASTORE} already",
         ),
         (
             lambda a: a.add_image_set(DATASTORE, SAMPLE),
@@ -237,3 +289,92 @@ def test_the_state_of_an_account_is_the_same(account: AccountInterface) -> None:
     account.forget()
     account.finish_transitions()
     assert (len(account.faults), len(account.calls)) == (0, 0)
+
+
+# Handles.
+
+
+def test_data_stores_list_their_image_sets_in_the_order_of_the_ids(account: AccountInterface) -> None:
+    first, second = account.datastores
+    assert (first.datastore_id, second.datastore_id) == (DATASTORE, OTHER_DATASTORE)
+    ids = [image_set.image_set_id for image_set in first.image_sets]
+    assert (ids[0], SAMPLE in ids, len(ids)) == (ONE, True, 19)
+    assert ids == sorted(ids)
+    added = second.add_image_set(UNKNOWN)
+    assert [image_set.image_set_id for image_set in account.datastore(OTHER_DATASTORE).image_sets] == [
+        added.image_set_id,
+        *("forced00000000000000000000000000", "notprimary0000000000000000000000", "primary0000000000000000000000000"),
+    ]
+    assert {image_set.datastore_id for image_set in second.image_sets} == {OTHER_DATASTORE}
+
+
+def test_a_handle_shows_the_state_and_the_metadata(account: AccountInterface) -> None:
+    image_set = account.image_set(DATASTORE, SAMPLE)
+    before = image_set.state
+    patient = {"Patient": {"DICOM": {"PatientID": "P-1"}}}
+    image_set.append(image_set_state="LOCKED", metadata=patient)
+    assert (before, image_set.state) == ("ACTIVE", "LOCKED")
+    assert image_set.metadata()["Patient"] == image_set.metadata("5")["Patient"] == patient["Patient"]
+    assert image_set.metadata("4")["Patient"]["DICOM"]["PatientName"] is None
+    assert image_set.metadata()["ImageSetID"] == SAMPLE
+
+
+def test_finish_ends_the_write_of_one_image_set(account: AccountInterface, client: Any) -> None:
+    account.faults.add(Fault.workflow(reads=None, seconds=None))
+    for image_set_id in (SAMPLE, FIFTY):
+        client.delete_image_set(datastoreId=DATASTORE, imageSetId=image_set_id)
+    account.image_set(DATASTORE, SAMPLE).finish()
+    account.image_set(DATASTORE, SAMPLE).finish()
+    assert account.image_set(DATASTORE, SAMPLE).state == "DELETED"
+    assert account.image_set(DATASTORE, FIFTY).state == "LOCKED"
+
+
+def test_an_image_set_that_was_removed_is_found_by_nobody(account: AccountInterface, client: Any) -> None:
+    ids = {"datastoreId": DATASTORE, "imageSetId": MANY}
+    first = client.list_image_set_versions(**ids)
+    account.image_set(DATASTORE, MANY).remove()
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.list_image_set_versions(**ids, nextToken=first["nextToken"])
+    with pytest.raises(NotFoundError):
+        _ = account.image_set(DATASTORE, MANY).state
+    found = client.search_image_sets(datastoreId=DATASTORE)["imageSetsMetadataSummaries"]
+    assert MANY not in {each["imageSetId"] for each in found}
+    assert MANY not in {each.image_set_id for each in account.datastore(DATASTORE).image_sets}
+    account.add_image_set(DATASTORE, MANY)
+    assert len(account.image_set(DATASTORE, MANY).versions) == 1
+    account.image_set(DATASTORE, MANY).remove()
+    account.reset()
+    assert len(account.image_set(DATASTORE, MANY).versions) == 137
+
+
+def test_a_version_that_was_removed_is_missing_from_the_next_page(account: AccountInterface, client: Any) -> None:
+    ids = {"datastoreId": DATASTORE, "imageSetId": MANY}
+    first = client.list_image_set_versions(**ids)
+    account.image_set(DATASTORE, MANY).remove_version("87")
+    second = client.list_image_set_versions(**ids, nextToken=first["nextToken"])
+    listed = [int(each["versionId"]) for each in second["imageSetPropertiesList"]]
+    assert listed == [number for number in range(87, 36, -1) if number != 87]
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.get_image_set(**ids, versionId="87")
+
+
+def test_removing_the_locked_version_ends_the_write(account: AccountInterface, client: Any) -> None:
+    account.faults.add(Fault.workflow(reads=None, seconds=None))
+    ids = {"datastoreId": DATASTORE, "imageSetId": SAMPLE}
+    updates = {"DICOMUpdates": {"updatableAttributes": b'{"Patient": {"DICOM": {"PatientSex": "F"}}}'}}
+    client.update_image_set_metadata(**ids, latestVersionId="4", updateImageSetMetadataUpdates=updates)
+    account.image_set(DATASTORE, SAMPLE).remove_version("5")
+    account.image_set(DATASTORE, SAMPLE).finish()
+    assert [each.version_id for each in account.image_set(DATASTORE, SAMPLE).versions] == ["4", "3", "2", "1"]
+    client.update_image_set_metadata(**ids, latestVersionId="4", updateImageSetMetadataUpdates=updates)
+
+
+def test_what_was_to_appear_in_an_image_set_that_was_removed_does_not(account: AccountInterface) -> None:
+    account.clock.freeze()
+    image_set = account.image_set(DATASTORE, SAMPLE)
+    image_set.append(image_set_state="LOCKED", after=5)
+    image_set.remove()
+    account.add_image_set(DATASTORE, SAMPLE)
+    account.clock.advance(9)
+    assert len(account.image_set(DATASTORE, SAMPLE).versions) == 1
+    account.image_set(DATASTORE, SAMPLE).append(image_set_state="LOCKED", after=5)  # there is room for one

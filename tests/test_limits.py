@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -185,6 +186,36 @@ def test_data_stores_count_as_versions() -> None:
     for names, status in (("ab", 204), ("ab", 204), ("c", 400)):
         document = {"datastores": [{"datastoreId": name * 32} for name in names]}
         assert send_seed(emulator, "POST", document)[0] == status
+
+
+def test_a_seed_that_was_put_counts_also_after_a_reset() -> None:
+    emulator = limited(max_versions=11, max_faults=3)
+    account = emulator.account()
+    image_sets = [{"imageSetId": SAMPLE, "generate": {"versions": 10}}]
+    account.put_seed({"datastores": [{"datastoreId": DATASTORE, "imageSets": image_sets}], "faults": [LATENCY] * 3})
+    for _ in range(2):
+        with pytest.raises(LimitExceededError, match=r"^limit exceeded: 12 versions, but max_versions is 11$"):
+            account.image_set(DATASTORE, SAMPLE).append(**ACTIVE)
+        with pytest.raises(LimitExceededError, match=r"^limit exceeded: 4 faults, but max_faults is 3$"):
+            account.faults.add(LATENCY)
+        account.reset()
+    account.faults.clear()
+    account.faults.add(*[LATENCY] * 3)
+    with pytest.raises(LimitExceededError, match=r"^limit exceeded: 4 faults, but max_faults is 3$"):
+        account.faults.add(LATENCY)
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_metadata_and_frames_of_a_seed_over_http_are_counted(method: str) -> None:
+    emulator = limited(max_metadata=10_000)
+    frame = {"a" * 32: {"base64": "AAAA" * 4000}}
+    instance = {"ImageFrames": [{"ID": "a" * 32}]}
+    metadata = {"Study": {"Series": {"1.2": {"Instances": {"1.2.3": instance}}}}}
+    image_set = {"imageSetId": "e" * 32, "generate": {"versions": 2}, "metadata": metadata, "frames": frame}
+    status, body = send_seed(emulator, method, {"datastores": [{"datastoreId": DATASTORE, "imageSets": [image_set]}]})
+    assert status == 400
+    assert re.fullmatch(r"limit exceeded: 12,\d{3} metadata, but max_metadata is 10,000", body["error"]["message"])
+    assert len(emulator.image_set(DATASTORE, SAMPLE).versions) == 4
 
 
 def test_long_texts_of_a_fault_are_refused() -> None:

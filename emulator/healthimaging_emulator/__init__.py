@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .accounts import Account, ImageSetHandle
+    from .accounts import Account
     from .clock import Clock
     from .control.client import RemoteAccount
     from .credentials import Credentials
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .faults.engine import Faults, FaultStatus
     from .faults.fault import Fault
     from .faults.latency import Latency
+    from .handles import DatastoreHandle, ImageSetHandle
     from .interfaces import AccountInterface
     from .journal import Attempt, Call, JournalSnapshot
     from .server.listener import Server
@@ -41,13 +42,14 @@ else:
         "Clock": "clock",
         "ConflictError": "errors",
         "Credentials": "credentials",
+        "DatastoreHandle": "handles",
         "Emulator": "emulator",
         "EmulatorError": "errors",
         "Fault": "faults.fault",
         "FaultStatus": "faults.engine",
         "Faults": "faults.engine",
         "ForbiddenError": "errors",
-        "ImageSetHandle": "accounts",
+        "ImageSetHandle": "handles",
         "InvalidError": "errors",
         "JournalSnapshot": "journal",
         "Latency": "faults.latency",
@@ -78,6 +80,7 @@ __all__ = [
     "Clock",
     "ConflictError",
     "Credentials",
+    "DatastoreHandle",
     "Emulator",
     "EmulatorError",
     "Fault",

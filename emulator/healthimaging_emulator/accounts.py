@@ -12,7 +12,8 @@ from .clock import Clock
 from .credentials import DEFAULT_ACCOUNT
 from .errors import InvalidError
 from .faults.engine import Faults
-from .healthimaging.records import NewVersionMembers, Version, VersionMembers
+from .handles import DatastoreHandle, ImageSetHandle
+from .healthimaging.records import NewVersionMembers
 from .healthimaging.store import Store
 from .interfaces import RESET_SCOPES, ResetScope
 from .journal import Journal, JournalSnapshot
@@ -42,6 +43,15 @@ class Account:
         """The call journal as it is now, oldest call first."""
         return self.journal.snapshot()
 
+    @property
+    def datastores(self) -> list[DatastoreHandle]:
+        """All data stores."""
+        return [DatastoreHandle(self.store, id) for id in self.store.datastore_ids()]
+
+    def datastore(self, datastore_id: str) -> DatastoreHandle:
+        """Return a handle. Raises ``NotFoundError`` if there is no such data store."""
+        return DatastoreHandle(self.store, datastore_id)
+
     def image_set(self, datastore_id: str, image_set_id: str) -> ImageSetHandle:
         """Return a handle. Raises ``NotFoundError`` if there is no such image set."""
         return ImageSetHandle(self.store, datastore_id, image_set_id)
@@ -50,7 +60,7 @@ class Account:
         self, datastore_id: str, image_set_id: str, **members: Unpack[NewVersionMembers]
     ) -> ImageSetHandle:
         """See ``AccountInterface``."""
-        self.store.add(datastore_id, image_set_id, members)
+        self.store.edits.add(datastore_id, image_set_id, members)
         return self.image_set(datastore_id, image_set_id)
 
     def reset(self, *only: ResetScope) -> None:
@@ -84,7 +94,7 @@ class Account:
     def merge(self, seed: Seed) -> None:
         """Add a seed's image sets and faults to the changes, all or none. Raises ``ConflictError``."""
         with self._lock:
-            self.faults.add_with(lambda: self.store.merge(seed.baseline), *seed.faults)
+            self.faults.add_with(lambda: self.store.edits.merge(seed.baseline), *seed.faults)
 
     def export_seed(self) -> bytes:
         """See ``AccountInterface``."""
@@ -99,28 +109,6 @@ class Account:
         """See ``AccountInterface``."""
         self._remove(self)
         self.faults.clear()
-
-
-class ImageSetHandle:
-    """One image set of an account; see ``ImageSetInterface``."""
-
-    def __init__(self, store: Store, datastore_id: str, image_set_id: str) -> None:
-        self._store = store
-        self._key = datastore_id, image_set_id
-        store.current(self._key)
-
-    @property
-    def versions(self) -> tuple[Version, ...]:
-        """All versions, newest first."""
-        return self._store.current(self._key).history[:][::-1]
-
-    def append(self, *, after: float = 0.0, **members: Unpack[NewVersionMembers]) -> Version | None:
-        """See ``ImageSetInterface``."""
-        return self._store.append(self._key, after, members)
-
-    def replace(self, version_id: str, *, after: float = 0.0, **members: Unpack[VersionMembers]) -> Version | None:
-        """See ``ImageSetInterface``."""
-        return self._store.replace(self._key, version_id, after, members)
 
 
 class Accounts:

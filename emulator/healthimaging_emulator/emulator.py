@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .accounts import Account, Accounts, ImageSetHandle
+from .accounts import Account, Accounts
 from .credentials import DEFAULT_ACCOUNT, check_credentials, pick_credentials
 from .errors import NotFoundError, requires_extra, suggestion
+from .handles import DatastoreHandle, ImageSetHandle
 from .interfaces import ResetScope
 from .pipeline import Pipeline
 from .seeds.loader import Seed, find_fixture, load_seed
@@ -90,6 +91,15 @@ class Emulator:
     def reset(self, *only: ResetScope) -> None:
         """Return the default account to its seed, whole or only in some parts."""
         self.account().reset(*only)
+
+    @property
+    def datastores(self) -> list[DatastoreHandle]:
+        """All data stores of the default account."""
+        return self.account().datastores
+
+    def datastore(self, datastore_id: str) -> DatastoreHandle:
+        """Return a handle to a data store of the default account. Raises ``NotFoundError``."""
+        return self.account().datastore(datastore_id)
 
     def image_set(self, datastore_id: str, image_set_id: str, *, account: str = DEFAULT_ACCOUNT) -> ImageSetHandle:
         """Return a handle to read and change an image set. Raises ``NotFoundError``."""

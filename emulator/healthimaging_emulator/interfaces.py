@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from .faults.engine import FaultStatus
 from .faults.fault import Fault
 from .healthimaging.records import NewVersionMembers, Version, VersionMembers
+from .healthimaging.shapes.image_set import ImageSetState
 from .journal import JournalSnapshot
 
 if TYPE_CHECKING:
@@ -76,11 +77,36 @@ class ClockInterface(Protocol):
 
 
 class ImageSetInterface(Protocol):
-    """An image set that a test reads and changes."""
+    """An image set that a test reads and changes.
+
+    Every member raises ``NotFoundError`` if there is no such image set. Reading through it ends no transition.
+    """
+
+    @property
+    def datastore_id(self) -> str:
+        """The id of the data store."""
+        ...
+
+    @property
+    def image_set_id(self) -> str:
+        """The id of the image set."""
+        ...
+
+    @property
+    def state(self) -> ImageSetState:
+        """The state of the latest version: ACTIVE, LOCKED or DELETED."""
+        ...
 
     @property
     def versions(self) -> tuple[Version, ...]:
-        """All versions, newest first. Raises ``NotFoundError`` if there is no such image set."""
+        """All versions, newest first."""
+        ...
+
+    def metadata(self, version_id: str | None = None) -> dict[str, Any]:
+        """Return the metadata document of a version, by default of the latest.
+
+        Raises ``NotFoundError`` if there is no such version.
+        """
         ...
 
     def append(self, *, after: float = 0.0, **members: Unpack[NewVersionMembers]) -> Version | None:
@@ -97,6 +123,43 @@ class ImageSetInterface(Protocol):
 
         Raises ``NotFoundError`` if there is no such version.
         """
+        ...
+
+    def remove_version(self, version_id: str) -> None:
+        """Remove a version as if it had never been.
+
+        Raises ``NotFoundError`` if there is no such version, and ``InvalidError`` for the only one.
+        """
+        ...
+
+    def remove(self) -> None:
+        """Remove the image set as if it had never been: clients get ResourceNotFoundException."""
+        ...
+
+    def finish(self) -> None:
+        """Finish now the operation that has locked the image set, if one is under way."""
+        ...
+
+
+class DatastoreInterface(Protocol):
+    """A data store that a test reads and fills. Its members raise ``NotFoundError`` if there is no such data store."""
+
+    @property
+    def datastore_id(self) -> str:
+        """The id of the data store."""
+        ...
+
+    @property
+    def image_sets(self) -> Iterator[ImageSetInterface]:
+        """All image sets in the order of their ids, deleted ones too; fetched page by page from another process."""
+        ...
+
+    def image_set(self, image_set_id: str) -> ImageSetInterface:
+        """Return a handle to read and change an image set."""
+        ...
+
+    def add_image_set(self, image_set_id: str, **members: Unpack[NewVersionMembers]) -> ImageSetInterface:
+        """Add an image set; see ``AccountInterface.add_image_set``."""
         ...
 
 
@@ -121,6 +184,15 @@ class AccountInterface(Protocol):
     @property
     def calls(self) -> JournalSnapshot:
         """The call journal as it is now, oldest call first."""
+        ...
+
+    @property
+    def datastores(self) -> Sequence[DatastoreInterface]:
+        """All data stores."""
+        ...
+
+    def datastore(self, datastore_id: str) -> DatastoreInterface:
+        """Return a handle to read and fill a data store."""
         ...
 
     def image_set(self, datastore_id: str, image_set_id: str) -> ImageSetInterface:

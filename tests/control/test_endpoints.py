@@ -31,7 +31,7 @@ from healthimaging_emulator.server.connection import ServedExchange
 from healthimaging_emulator.settings import Settings
 from healthimaging_emulator.transports.targets import EXCHANGE_KEY
 from tests.conftest import DEMO
-from tests.demo import DATASTORE, MANY, ONE, SAMPLE, UNKNOWN, path
+from tests.demo import DATASTORE, MANY, ONE, OTHER_DATASTORE, SAMPLE, UNKNOWN, path
 
 Ask = Callable[..., Any]
 VERSIONS = f"/datastores/{DATASTORE}/imageSets/{SAMPLE}/versions"
@@ -454,6 +454,46 @@ def update(emulator: Emulator, image_set_id: str = SAMPLE, version: str = "4", a
         latestVersionId=version,
         updateImageSetMetadataUpdates={"DICOMUpdates": {"updatableAttributes": json.dumps(attributes)}},
     )
+
+
+def test_image_sets_are_listed_page_by_page_in_the_order_of_their_ids(ask: Ask) -> None:
+    assert ask("GET", "/datastores") == {"datastores": [{"datastoreId": DATASTORE}, {"datastoreId": OTHER_DATASTORE}]}
+    path = f"/datastores/{OTHER_DATASTORE}/imageSets"
+    first = ask("GET", f"{path}?limit=2")
+    second = ask("GET", f"{path}?limit=2&after={first['next']}")
+    ids = [each["imageSetId"] for each in first["imageSets"] + second["imageSets"]]
+    names = ("forced", "notprimary", "primary")
+    assert (ids, first["next"], "next" in second) == ([f"{name:0<32}" for name in names], f"{'notprimary':0<32}", False)
+    assert first["imageSets"][0]["latest"]["versionId"] == "2"
+    whole = ask("GET", path)
+    assert whole == {"imageSets": first["imageSets"] + second["imageSets"]}
+    assert ask("GET", f"{path}/{ids[0]}") == first["imageSets"][0]
+
+
+@pytest.mark.parametrize("limit", ["-1", "1.5", "x", "", "\u0663"])
+def test_a_limit_has_digits(ask: Ask, limit: str) -> None:
+    status, error = ask("GET", f"/datastores/{DATASTORE}/imageSets?limit={quote(limit)}")
+    assert (status, error["path"], error["message"]) == (
+        400,
+        "limit",
+        f"invalid limit {limit!r}: expected a whole number",
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "end"),
+    [("GET", ""), ("DELETE", ""), ("POST", "/finish"), ("GET", "/metadata"), ("DELETE", "/versions/1")],
+)
+def test_an_unknown_image_set_cannot_be_read_or_changed(ask: Ask, method: str, end: str) -> None:
+    status, error = ask(method, f"/datastores/{DATASTORE}/imageSets/{UNKNOWN}{end}")
+    message = f"ImageSet {UNKNOWN} was not found in Datastore {DATASTORE}."
+    assert (status, error) == (404, {"code": "NotFound", "message": message})
+
+
+def test_a_removed_image_set_is_gone_from_an_exported_seed(ask: Ask) -> None:
+    assert ask("DELETE", f"/datastores/{DATASTORE}/imageSets/{SAMPLE}") is None
+    (first, _) = ask("GET", "/seed")["datastores"]
+    assert SAMPLE not in {each["imageSetId"] for each in first["imageSets"]}
 
 
 def test_transitions_under_way_are_listed_oldest_first(emulator: Emulator, ask: Ask) -> None:

@@ -172,7 +172,7 @@ def test_threads_that_search_while_others_write_see_every_image_set_once() -> No
         start.wait()
         for number in range(first, first + 50):
             id = f"{number:032}"
-            store.add(DATASTORE, id, {})
+            store.edits.add(DATASTORE, id, {})
             if id not in {entry.image_set_id for entry in store.search(DATASTORE, Query(), None, 1000)}:
                 failures.append(id)
 

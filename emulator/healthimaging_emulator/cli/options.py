@@ -18,8 +18,7 @@ from ..credentials import Credentials
 from ..documents import find_documents
 from ..emulator import Emulator
 from ..errors import InvalidError, invalid, suggestion
-from ..healthimaging.baseline import Baseline
-from ..healthimaging.store import count_versions
+from ..healthimaging.baseline import Baseline, count_versions
 from ..seeds.loader import Seed, load_seed
 from ..settings import DECLARED, DEFAULT_PORT, PREFIX, Setting, Settings
 

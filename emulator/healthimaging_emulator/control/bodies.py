@@ -72,6 +72,32 @@ class NewVersion(SeedVersionMembers, frozen=True, kw_only=True):
         return {name: value for name, value in given.items() if name != "after"}
 
 
+class DatastoreSummary(_Body, frozen=True):
+    """A data store."""
+
+    datastore_id: str
+
+
+class DatastoreList(_Body, frozen=True):
+    """All data stores."""
+
+    datastores: list[DatastoreSummary]
+
+
+class ImageSetSummary(_Body, frozen=True, kw_only=True):
+    """An image set, with its latest version."""
+
+    image_set_id: str
+    latest: SeedVersion
+
+
+class ImageSetList(_Body, frozen=True):
+    """A page of image sets in the order of their ids; ``next`` is the ``after`` of the next page, if there is one."""
+
+    image_sets: list[ImageSetSummary]
+    next: str | None = None
+
+
 class VersionList(_Body, frozen=True):
     """The versions of an image set, newest first, without their metadata."""
 

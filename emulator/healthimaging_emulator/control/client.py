@@ -28,13 +28,23 @@ from ..errors import (
 from ..faults.engine import FaultStatus
 from ..faults.fault import Fault
 from ..healthimaging.records import NewVersionMembers, Version, VersionMembers
+from ..healthimaging.shapes.image_set import ImageSetState
 from ..interfaces import ResetScope
 from ..journal import JournalSnapshot
 from ..seeds.document import SeedDocument, SeedVersion
 from ..seeds.loader import Seed, load_seed
 from ..seeds.writer import write_seed
 from ..transports.environment import build_variables
-from .bodies import CallList, ClockState, ErrorBody, FaultList, NewVersion
+from .bodies import (
+    CallList,
+    ClockState,
+    DatastoreList,
+    ErrorBody,
+    FaultList,
+    ImageSetList,
+    ImageSetSummary,
+    NewVersion,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -87,6 +97,16 @@ class RemoteAccount:
     def check_health(self) -> None:
         """Raise ``UnreachableError`` if there is no emulator at the URL."""
         self.request("GET", "health")
+
+    @property
+    def datastores(self) -> list[RemoteDatastore]:
+        """See ``AccountInterface``."""
+        found = self.request("GET", "datastores", type=DatastoreList).datastores
+        return [self.datastore(each.datastore_id) for each in found]
+
+    def datastore(self, datastore_id: str) -> RemoteDatastore:
+        """See ``AccountInterface``."""
+        return RemoteDatastore(self, datastore_id)
 
     def image_set(self, datastore_id: str, image_set_id: str) -> RemoteImageSet:
         """See ``AccountInterface``."""
@@ -227,29 +247,79 @@ class RemoteClock:
         self._account.request("PUT", "clock", {"run": True})
 
 
+class RemoteDatastore:
+    """One data store; see ``DatastoreInterface``."""
+
+    def __init__(self, account: RemoteAccount, datastore_id: str) -> None:
+        self._account = account
+        self.datastore_id = datastore_id
+
+    @property
+    def image_sets(self) -> Iterator[RemoteImageSet]:
+        """See ``DatastoreInterface``."""
+        path, after = f"datastores/{quote(self.datastore_id)}/imageSets?after=", ""
+        while True:
+            page = self._account.request("GET", path + quote(after), type=ImageSetList)
+            yield from (self.image_set(each.image_set_id) for each in page.image_sets)
+            if page.next is None:
+                return
+            after = page.next
+
+    def image_set(self, image_set_id: str) -> RemoteImageSet:
+        """See ``DatastoreInterface``."""
+        return RemoteImageSet(self._account, self.datastore_id, image_set_id)
+
+    def add_image_set(self, image_set_id: str, **members: Unpack[NewVersionMembers]) -> RemoteImageSet:
+        """See ``DatastoreInterface``."""
+        return self._account.add_image_set(self.datastore_id, image_set_id, **members)
+
+
 class RemoteImageSet:
     """One image set; see ``ImageSetInterface``."""
 
     def __init__(self, account: RemoteAccount, datastore_id: str, image_set_id: str) -> None:
         self._account = account
-        self._path = f"datastores/{quote(datastore_id)}/imageSets/{quote(image_set_id)}/versions"
+        self.datastore_id, self.image_set_id = datastore_id, image_set_id
+        self._path = f"datastores/{quote(datastore_id)}/imageSets/{quote(image_set_id)}"
+
+    @property
+    def state(self) -> ImageSetState:
+        """See ``ImageSetInterface``."""
+        return self._account.request("GET", self._path, type=ImageSetSummary).latest.image_set_state
 
     @property
     def versions(self) -> tuple[Version, ...]:
         """See ``ImageSetInterface``. The versions come without their metadata."""
-        return tuple(self._account.request("GET", self._path, type=_Versions).versions)
+        return tuple(self._account.request("GET", f"{self._path}/versions", type=_Versions).versions)
+
+    def metadata(self, version_id: str | None = None) -> dict[str, Any]:
+        """See ``ImageSetInterface``."""
+        query = "" if version_id is None else f"?versionId={quote(version_id)}"
+        return self._account.request("GET", f"{self._path}/metadata{query}", type=dict)
 
     def append(self, *, after: float = 0.0, **members: Unpack[NewVersionMembers]) -> Version | None:
         """See ``ImageSetInterface``."""
         body = _make(NewVersion, {"after": after, **members})
-        return self._account.request("POST", self._path, body, type=Version | None)  # type: ignore[arg-type]
+        return self._account.request("POST", f"{self._path}/versions", body, type=Version | None)  # type: ignore[arg-type]
 
     def replace(self, version_id: str, *, after: float = 0.0, **members: Unpack[VersionMembers]) -> Version | None:
         """See ``ImageSetInterface``."""
         if not isinstance(version_id, str):
             raise invalid("version_id", version_id, "a string of digits")
         body = _make(NewVersion, {"after": after, **members})
-        return self._account.request("PUT", f"{self._path}/{quote(version_id)}", body, type=Version | None)  # type: ignore[arg-type]
+        return self._account.request("PUT", f"{self._path}/versions/{quote(version_id)}", body, type=Version | None)  # type: ignore[arg-type]
+
+    def remove_version(self, version_id: str) -> None:
+        """See ``ImageSetInterface``."""
+        self._account.request("DELETE", f"{self._path}/versions/{quote(version_id)}")
+
+    def remove(self) -> None:
+        """See ``ImageSetInterface``."""
+        self._account.request("DELETE", self._path)
+
+    def finish(self) -> None:
+        """See ``ImageSetInterface``."""
+        self._account.request("POST", f"{self._path}/finish")
 
 
 class _Versions(msgspec.Struct):
@@ -263,5 +333,5 @@ def _make(type: type[T], members: Mapping[str, Any]) -> T:
         raise InvalidError(f"invalid version: {error}") from None
 
 
-for _type in (CallList, ClockState, ErrorBody, FaultList, _Versions):
+for _type in (CallList, ClockState, DatastoreList, ErrorBody, FaultList, ImageSetList, ImageSetSummary, _Versions):
     msgspec.json.Decoder(_type)  # two threads that prepare a type at the same time crash Python (msgspec 0.22)

@@ -16,14 +16,20 @@ from ..accounts import Account
 from ..errors import ConflictError, InvalidError
 from ..faults.engine import FaultStatus
 from ..faults.fault import Fault
+from ..healthimaging.baseline import measure
+from ..healthimaging.records import ImageSet
 from ..seeds.document import SeedDocument, SeedVersion
 from ..seeds.loader import Seed, build_seed, count_document
 from .bodies import (
     CallList,
     ClockChange,
     ClockState,
+    DatastoreList,
+    DatastoreSummary,
     FaultList,
     Health,
+    ImageSetList,
+    ImageSetSummary,
     NewVersion,
     Reset,
     TransitionList,
@@ -91,14 +97,11 @@ def remove_fault(request: AnyRequest, id: str) -> None:
 
 def list_calls(request: AnyRequest) -> CallList:
     """Return the call journal."""
-    attempts = request.query.get("attempts")
-    if attempts is not None and not re.fullmatch("[0-9]{1,9}", attempts, re.ASCII):
-        raise InvalidError(f"invalid attempts {attempts!r}: expected a whole number", path="attempts")
     calls = request.account.calls
     found = calls.filter(
         image_set_id=request.query.get("imageSetId"),
         code=request.query.get("code"),
-        attempts=None if attempts is None else int(attempts),
+        attempts=_read_number(request, "attempts"),
     )
     return CallList(found, calls.dropped)
 
@@ -127,6 +130,40 @@ def add_seed(request: ControlRequest[SeedDocument]) -> None:
         raise _move_path(error, "$", "$.faults") from None
 
 
+def list_datastores(request: AnyRequest) -> DatastoreList:
+    """List the data stores."""
+    return DatastoreList([DatastoreSummary(each.datastore_id) for each in request.account.datastores])
+
+
+def list_image_sets(request: AnyRequest, datastore_id: str) -> ImageSetList:
+    """List the image sets of a data store in the order of their ids, page by page."""
+    limit = _read_number(request, "limit") or IMAGE_SETS_PER_PAGE
+    datastore = request.account.datastore(datastore_id)
+    found = datastore.list_image_sets(request.query.get("after", ""), limit + 1)
+    page = [_show_image_set(each) for each in found[:limit]]
+    return ImageSetList(page, page[-1].image_set_id if len(found) > limit else None)
+
+
+def get_image_set(request: AnyRequest, datastore_id: str, image_set_id: str) -> ImageSetSummary:
+    """Return an image set with its latest version."""
+    return _show_image_set(request.account.image_set(datastore_id, image_set_id).record)
+
+
+def remove_image_set(request: AnyRequest, datastore_id: str, image_set_id: str) -> None:
+    """Remove an image set as if it had never been."""
+    request.account.image_set(datastore_id, image_set_id).remove()
+
+
+def finish_image_set(request: AnyRequest, datastore_id: str, image_set_id: str) -> None:
+    """End the transition of an image set now, if one is under way."""
+    request.account.image_set(datastore_id, image_set_id).finish()
+
+
+def get_metadata(request: AnyRequest, datastore_id: str, image_set_id: str) -> dict[str, Any]:
+    """Return the metadata document of a version, by default of the latest."""
+    return request.account.image_set(datastore_id, image_set_id).metadata(request.query.get("versionId"))
+
+
 def list_versions(request: AnyRequest, datastore_id: str, image_set_id: str) -> VersionList:
     """Return the versions of one image set, newest first."""
     versions = request.account.image_set(datastore_id, image_set_id).versions
@@ -150,6 +187,11 @@ def replace_version(
     image_set = request.account.image_set(datastore_id, image_set_id)
     version = image_set.replace(version_id, after=request.body.after, **members)
     return None if version is None else show_version(version, image_set_id)
+
+
+def remove_version(request: AnyRequest, datastore_id: str, image_set_id: str, version_id: str) -> None:
+    """Remove a version as if it had never been; the only one cannot be removed."""
+    request.account.image_set(datastore_id, image_set_id).remove_version(version_id)
 
 
 def list_transitions(request: AnyRequest) -> TransitionList:
@@ -198,12 +240,25 @@ def set_clock(request: ControlRequest[ClockChange]) -> ClockState:
     return get_clock(request)
 
 
+def _read_number(request: AnyRequest, name: str) -> int | None:
+    text = request.query.get(name)
+    if text is not None and not re.fullmatch("[0-9]{1,9}", text, re.ASCII):
+        raise InvalidError(f"invalid {name} {text!r}: expected a whole number", path=name)
+    return None if text is None else int(text)
+
+
+def _show_image_set(record: ImageSet) -> ImageSetSummary:
+    return ImageSetSummary(image_set_id=record.image_set_id, latest=show_version(record.latest, record.image_set_id))
+
+
 def _build_seed(request: ControlRequest[SeedDocument]) -> Seed:
     document, settings = request.body, request.account.settings
     _check_faults(request, document.faults, "$.faults[{}]")
     settings.check_limit("versions", count_document(document))
     settings.check_limit("faults", len(document.faults))
-    return build_seed([("", None, document)])
+    seed = build_seed([("", None, document)])
+    settings.check_limit("metadata", measure(seed.baseline)[1])
+    return seed
 
 
 def _check_faults(request: AnyRequest, faults: list[Fault], path: str) -> None:
@@ -221,7 +276,11 @@ def _move_path(error: ConflictError | InvalidError, old: str, new: str) -> Confl
     return type(error)(error.message, path=error.path.replace(old, new, 1), source=error.source)
 
 
-VERSIONS = "/datastores/{datastoreId}/imageSets/{imageSetId}/versions"
+IMAGE_SETS = "/datastores/{datastoreId}/imageSets"
+IMAGE_SET = IMAGE_SETS + "/{imageSetId}"
+VERSIONS = IMAGE_SET + "/versions"
+VERSION = VERSIONS + "/{versionId}"
+IMAGE_SETS_PER_PAGE = 1000
 CALL_FILTERS = {"imageSetId": "string", "code": "string", "attempts": "integer"}
 
 ENDPOINTS = (
@@ -237,9 +296,16 @@ ENDPOINTS = (
     Endpoint("GET", "/seed", get_seed, result=SeedDocument),
     Endpoint("PUT", "/seed", put_seed, body=SeedDocument),
     Endpoint("POST", "/seed", add_seed, body=SeedDocument),
+    Endpoint("GET", "/datastores", list_datastores, result=DatastoreList),
+    Endpoint("GET", IMAGE_SETS, list_image_sets, result=ImageSetList, query={"after": "string", "limit": "integer"}),
+    Endpoint("GET", IMAGE_SET, get_image_set, result=ImageSetSummary),
+    Endpoint("DELETE", IMAGE_SET, remove_image_set),
+    Endpoint("POST", IMAGE_SET + "/finish", finish_image_set),
+    Endpoint("GET", IMAGE_SET + "/metadata", get_metadata, result=dict[str, Any], query={"versionId": "string"}),
     Endpoint("GET", VERSIONS, list_versions, result=VersionList),
     Endpoint("POST", VERSIONS, append_version, body=NewVersion, result=SeedVersion | None),
-    Endpoint("PUT", VERSIONS + "/{versionId}", replace_version, body=NewVersion, result=SeedVersion | None),
+    Endpoint("PUT", VERSION, replace_version, body=NewVersion, result=SeedVersion | None),
+    Endpoint("DELETE", VERSION, remove_version),
     Endpoint("GET", "/transitions", list_transitions, result=TransitionList),
     Endpoint("POST", "/transitions/finish", finish_transitions),
     Endpoint("DELETE", "/account", forget_account),

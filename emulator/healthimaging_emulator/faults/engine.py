@@ -45,10 +45,11 @@ class RequestView(NamedTuple):
 
 
 class ActiveFault:
-    """The state of a fault that was added. The lock of ``Faults`` guards its counters."""
+    """The state of a fault. The lock of ``Faults`` guards its counters. The limit counts those that were added."""
 
-    def __init__(self, fault: Fault, operations: frozenset[str], elapsed: float) -> None:
+    def __init__(self, fault: Fault, operations: frozenset[str], elapsed: float, *, is_added: bool) -> None:
         self.fault = fault
+        self.is_added = is_added
         self.effect = next(iter(fault.effects.values()), None)
         self.matched = self.fired = 0
         self.is_removed = False
@@ -148,14 +149,16 @@ class Faults:
         self._settings = settings or Settings()
         self._initial = tuple(faults)
         self._lock = threading.Lock()
-        self._active = self._activate(faults, {})
+        self._active = self._activate(faults, {}, is_added=False)  # the emulator's seed may have any number
+        self._is_seed_added = False
 
     def reset(self, faults: Sequence[Fault] | None = None) -> None:
         """Return to the faults of the seed, or replace these by others, to which later resets return."""
         with self._lock:
-            self._initial = self._initial if faults is None else tuple(faults)
+            if faults is not None:
+                self._initial, self._is_seed_added = tuple(faults), True
             self._end(*self._active.values())
-            self._active = self._activate(self._initial, {})
+            self._active = self._activate(self._initial, {}, is_added=self._is_seed_added)
 
     def without_counts(self) -> list[Fault]:
         """Return the faults without their counts."""
@@ -173,9 +176,10 @@ class Faults:
     def add_with(self, first: Callable[[], None], *faults: Fault | Mapping[str, Any]) -> list[FaultStatus]:
         """Add faults. ``first`` is called after they are found valid; if it raises, none is added."""
         with self._lock:
-            if faults:  # a seed may have any number
-                self._settings.check_limit("faults", len(self._active) - len(self._initial) + len(faults))
-            active = self._activate(faults, self._active)
+            if faults:
+                added = sum(each.is_added for each in self._active.values())
+                self._settings.check_limit("faults", added + len(faults))
+            active = self._activate(faults, self._active, is_added=True)
             first()
             before, self._active = len(self._active), active
             return [each.status for each in [*active.values()][before:]]
@@ -261,7 +265,7 @@ class Faults:
         return self._active[id]
 
     def _activate(
-        self, given: Sequence[Fault | Mapping[str, Any]], present: Mapping[str, ActiveFault]
+        self, given: Sequence[Fault | Mapping[str, Any]], present: Mapping[str, ActiveFault], *, is_added: bool
     ) -> dict[str, ActiveFault]:
         """Return the present faults followed by the new ones, each under an id."""
         active = dict(present)
@@ -271,7 +275,8 @@ class Faults:
             id = fault.id or next(id for n in itertools.count(len(active) + 1) if (id := f"fault-{n}") not in taken)
             if id in active:
                 raise ConflictError(f"there is a fault {id} already", path=f"$[{index}].id")
-            active[id] = ActiveFault(structs.replace(fault, id=id), operations, self._clock.elapsed())
+            named = structs.replace(fault, id=id)
+            active[id] = ActiveFault(named, operations, self._clock.elapsed(), is_added=is_added)
             taken.add(id)
         return active
 

@@ -1,4 +1,4 @@
-"""The image sets of a seed, which all accounts share."""
+"""The image sets of a seed, which all accounts share; and their number and size, which limits count."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Mapping
 
 from .records import ImageSet
 from .search_index import Index, make_entry
+
+ImageSets = Mapping[str, Mapping[str, ImageSet]]
+"""Image sets by data store and id."""
 
 
 class Baseline(dict[str, dict[str, ImageSet]]):
@@ -24,3 +27,17 @@ class Baseline(dict[str, dict[str, ImageSet]]):
                 entries = map(make_entry, self.get(datastore_id, {}).values())
                 self._indexes[datastore_id] = Index(entry for entry in entries if entry is not None)
             return self._indexes[datastore_id]
+
+
+def measure(image_sets: ImageSets) -> tuple[int, int]:
+    """Count data stores and versions, and the bytes of their metadata and frames."""
+    records = [record for each in image_sets.values() for record in each.values()]
+    documents = {id(v.metadata): v.metadata for record in records for v in record.history if v.metadata is not None}
+    frames = {id(frame): frame for record in records for frame in record.frames.values()}
+    size = sum(len(each.compressed) for each in documents.values()) + sum(map(len, frames.values()))
+    return len(image_sets) + count_versions(image_sets), size
+
+
+def count_versions(image_sets: ImageSets) -> int:
+    """Return how many versions all image sets have together."""
+    return sum(len(record.history) for records in image_sets.values() for record in records.values())

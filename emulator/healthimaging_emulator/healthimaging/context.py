@@ -13,9 +13,10 @@ from ..aws.errors import ServiceError
 from ..aws.operation import In, Operation, Out
 from ..aws.pagination import Listing
 from ..clock import Moment
+from .change import Change
 from .messages import image_set_not_found, resource_arn
 from .records import ImageSet
-from .store import Change, Store
+from .store import Store
 from .transitions import Pace, Transition
 
 

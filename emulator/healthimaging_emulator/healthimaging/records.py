@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -90,10 +91,13 @@ class ImageSet(Struct, frozen=True, kw_only=True, gc=False):
 
     def version(self, version_id: str | None) -> Version | None:
         """Return a version, by default the latest; None if there is no such version."""
-        if version_id is None:
-            return self.latest
-        found = self.history.find(int(version_id))
-        return found if found is not None and found.version_id == version_id else None
+        return self.latest if version_id is None else find_version(self.history, version_id)
+
+
+def find_version(history: History[Version], version_id: str) -> Version | None:
+    """Return the version of an id, or None."""
+    found = history.find(int(version_id)) if re.fullmatch("[0-9]{1,18}", version_id) else None
+    return found if found is not None and found.version_id == version_id else None
 
 
 class NewVersionMembers(VersionMembers, total=False):

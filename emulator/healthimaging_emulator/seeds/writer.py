@@ -9,9 +9,9 @@ import msgspec
 from msgspec import structs
 
 from ..faults.fault import Fault
+from ..healthimaging.baseline import ImageSets
 from ..healthimaging.metadata import Metadata
 from ..healthimaging.records import ImageSet
-from ..healthimaging.store import ImageSets
 
 
 def write_seed(image_sets: ImageSets, faults: Sequence[Fault] = ()) -> bytes:

@@ -14,6 +14,7 @@ from ...aws.errors import ServiceQuotaExceededException, ValidationException
 from ...aws.members import label, payload, query, sensitive
 from ...aws.operation import Operation
 from ...errors import LimitExceededError
+from ..change import Change, Draft
 from ..context import Context, ReadAgain, existing_image_set
 from ..copies import (
     MISMATCH,
@@ -29,7 +30,6 @@ from ..metadata import Metadata, metadata_of
 from ..records import ImageSet, Version
 from ..shapes.identifiers import Arn, DatastoreId, ImageSetExternalVersionId, ImageSetId, Timestamp
 from ..shapes.image_set import ImageSetState, ImageSetWorkflowStatus, Overrides
-from ..store import Change, Draft
 
 
 class MetadataCopies(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -14,6 +14,7 @@ from ...aws.errors import ServiceQuotaExceededException, ValidationException
 from ...aws.members import label, payload, query, sensitive
 from ...aws.operation import Operation
 from ...errors import LimitExceededError
+from ..change import Draft
 from ..context import Context, ReadAgain, existing_image_set
 from ..messages import version_not_found
 from ..metadata import Metadata, metadata_of
@@ -21,7 +22,6 @@ from ..metadata_updates import UpdateFailed, Updates, apply_updates, keep_study_
 from ..records import ImageSet, Version
 from ..shapes.identifiers import DatastoreId, ImageSetExternalVersionId, ImageSetId, Message, Timestamp
 from ..shapes.image_set import ImageSetState, ImageSetWorkflowStatus, Overrides
-from ..store import Draft
 from ..update_rules import read_updates
 
 DICOMAttribute = Annotated[bytes, Meta(min_length=1, max_length=30_000), sensitive()]

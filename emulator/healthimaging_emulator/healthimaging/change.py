@@ -1,0 +1,104 @@
+"""Changes that operations make: checked and written in one step, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from ..clock import Moment
+from .messages import image_set_locked, image_set_not_found, not_latest
+from .metadata import Metadata
+from .records import ImageSet, Version
+from .transitions import Key, Pace, Transition
+
+if TYPE_CHECKING:
+    from .store import Store
+
+
+class Change:
+    """A change to several image sets, not yet committed."""
+
+    def __init__(self, store: Store, moment: Moment, met: set[Transition]) -> None:
+        self._store = store
+        self._met = met
+        self.moment = moment
+        self.drafts: dict[Key, Draft] = {}
+        self.added = self.added_bytes = 0
+        self.transition: Transition | None = None
+        self.pace = Pace()
+
+    def image_set(self, datastore_id: str, image_set_id: str) -> Draft:
+        """Return an image set to change. Raises ``ResourceNotFoundException``."""
+        key = datastore_id, image_set_id
+        if key not in self.drafts:
+            self.drafts[key] = Draft(self, self._store.image_set(*key))
+        return self.drafts[key]
+
+    def add_image_set(self, record: ImageSet) -> Draft:
+        """Add an image set with its first version."""
+        draft = self.drafts[record.datastore_id, record.image_set_id] = Draft(self, record)
+        self.added += len(record.history)
+        return draft
+
+    def add_metadata(self, *documents: Metadata | str) -> None:
+        """Count the bytes of new documents; the message of a failure is none."""
+        self.added_bytes += sum(len(each.compressed) for each in documents if isinstance(each, Metadata))
+
+    def meet(self, transition: Transition | None) -> None:
+        """Note that the change is refused because of a transition."""
+        if transition is not None:
+            self._met.add(transition)
+
+    def begin_transition(self, name: str, pace: Pace, ends: Mapping[Draft, Callable[[float], Version]]) -> None:
+        """Begin a transition. At its end, each draft's last version is replaced by the one made from the date."""
+        due = None if pace.seconds is None else self.moment.elapsed + pace.seconds
+        keys = {(draft.record.datastore_id, draft.record.image_set_id): make for draft, make in ends.items()}
+        self.transition = Transition(name, keys, pace.reads, due)
+        self.pace = pace
+        for draft in ends:
+            draft.record = structs.replace(draft.record, transition=self.transition)
+
+
+class Draft:
+    """An image set inside a change."""
+
+    def __init__(self, change: Change, record: ImageSet) -> None:
+        self._change = change
+        self.record = record
+
+    @property
+    def latest(self) -> Version:
+        """The latest version."""
+        return self.record.latest
+
+    def require_existing(self) -> None:
+        """Raise ``ResourceNotFoundException`` if the image set is deleted."""
+        if self.latest.image_set_state == "DELETED":
+            raise image_set_not_found(self.record.datastore_id, self.record.image_set_id)
+
+    def require_unlocked(self) -> None:
+        """Raise ``ConflictException`` if the image set is locked."""
+        if self.latest.image_set_state == "LOCKED":
+            self._change.meet(self.record.transition)
+            raise image_set_locked(self.record.image_set_id)
+
+    def require_latest(self, version_id: str) -> None:
+        """Raise ``ResourceNotFoundException`` if a version is not the latest."""
+        if self.latest.version_id != version_id:
+            raise not_latest()
+
+    def add_frames(self, frames: Mapping[str, bytes]) -> None:
+        """Let the image set have the frames of another one; their bytes are shared."""
+        if frames:
+            self.record = structs.replace(self.record, frames={**self.record.frames, **frames})
+
+    def replace_latest(self, version: Version) -> None:
+        """Put another version in the place of the latest."""
+        self.record = structs.replace(self.record, history=self.record.history.replace_last(version))
+
+    def append(self, version: Version) -> None:
+        """Add a version."""
+        self.record = structs.replace(self.record, history=self.record.history.append(version))
+        self._change.added += 1
