@@ -88,6 +88,30 @@ def test_generate_refuses_numbers_and_ids_that_no_seed_may_have(
     assert result.stderr == f"Error: document: $.datastores[0].imageSets[0]{path}: {message}\n"
 
 
+def test_generate_writes_image_sets_with_metadata(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.json"
+    numbers = ["--image-sets", "12", "--patients", "3", "--versions", "2", "--datastore-id", "d" * 32]
+    assert run("seed", "generate", *numbers, "--output", str(seed)).exit_code == 0
+    image_sets = load_seed(seed).baseline["d" * 32]
+    assert len(image_sets) == 12
+    documents = [image_set.latest.metadata for image_set in image_sets.values()]
+    assert len({document.tags.patient_id for document in documents if document}) == 3
+    assert {len(image_set.history) for image_set in image_sets.values()} == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--image-sets", "1", "--failed", "1"), "--failed is for one history: leave out --image-sets"),
+        (("--patients", "1"), "--patients needs --image-sets"),
+        (("--image-sets", "0"), "document: $.datastores[0].generate.imageSets: Expected `int` >= 1"),
+    ],
+)
+def test_generate_refuses_numbers_that_do_not_go_together(arguments: tuple[str, ...], message: str) -> None:
+    result = run("seed", "generate", *arguments)
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (2, f"Error: {message}")
+
+
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     generate = [
         sys.executable,

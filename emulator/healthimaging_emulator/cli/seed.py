@@ -36,24 +36,34 @@ def check(sources: tuple[str, ...]) -> None:
 
 
 @seed.command()
-@click.option("--versions", default=137, show_default=True, help="Number of versions.")
-@click.option("--failed", default=0, show_default=True, help="Number of versions that record a failed action.")
-@click.option("--seed", default=0, show_default=True, help="The same number gives the same history.")
+@click.option("--image-sets", type=int, help="Number of image sets, with metadata.  [default: one history]")
+@click.option("--patients", type=int, help="Number of patients of these image sets.  [default: a quarter as many]")
+@click.option("--versions", type=int, help="Number of versions; of image sets, the most.  [default: 137; 1]")
+@click.option("--failed", type=int, help="Number of versions of the history that record a failed action.  [default: 0]")
+@click.option("--seed", default=0, show_default=True, help="The same number gives the same seed.")
 @click.option("--created-at", default=str(DEFAULT_CREATED_AT), show_default=True, help="Epoch seconds, or ISO 8601.")
 @click.option("--datastore-id", default="1234567890" * 3 + "12", show_default=True)
 @click.option("--image-set-id", default="0" * 31 + "1", show_default=True)
 @output_option
-def generate(datastore_id: str, image_set_id: str, output: Any, **numbers: Any) -> None:
-    """Write a seed of one image set, with a history made from a few numbers.
+def generate(datastore_id: str, image_set_id: str, image_sets: int | None, output: Any, **numbers: Any) -> None:
+    """Write a seed made from a few numbers: one image set with a long history, or many with metadata.
 
-    Example: healthimaging-emulator seed generate --versions 1000 --failed 20 --output my-seed.json
+    Example: healthimaging-emulator seed generate --image-sets 1000 --patients 30 --output my-seed.json
     """
-    renamed = {"createdAt" if name == "created_at" else name: value for name, value in numbers.items()}
+    if image_sets is not None and numbers["failed"] is not None:
+        raise click.UsageError("--failed is for one history: leave out --image-sets")
+    if image_sets is None and numbers["patients"] is not None:
+        raise click.UsageError("--patients needs --image-sets")
+    given = {name: value for name, value in numbers.items() if value is not None and name != "created_at"}
+    given["createdAt"] = numbers["created_at"]
     with suppress(ValueError):  # then it is ISO 8601
-        renamed["createdAt"] = float(renamed["createdAt"])
-    image_set = {"imageSetId": image_set_id, "generate": renamed}
-    made = load([{"datastores": [{"datastoreId": datastore_id, "imageSets": [image_set]}]}])
-    _write(write_seed(made.baseline), output)
+        given["createdAt"] = float(numbers["created_at"])
+    if image_sets is None:
+        image_set = {"imageSetId": image_set_id, "generate": {"versions": 137} | given}
+        datastore: dict[str, Any] = {"datastoreId": datastore_id, "imageSets": [image_set]}
+    else:
+        datastore = {"datastoreId": datastore_id, "generate": {"imageSets": image_sets} | given}
+    _write(write_seed(load([{"datastores": [datastore]}]).baseline), output)
 
 
 @seed.command()

@@ -125,7 +125,7 @@ def _part(whole: Mapping[str, Any], name: str, path: str) -> Mapping[str, Any]:
 
 def _make_document(image_set_id: str) -> dict[str, Any]:
     """Return a small document made from the id, for a version that has none of its own."""
-    study, series, instance = (_uid(level, image_set_id) for level in ("study", "series", "instance"))
+    study, series, instance = (make_uid(level, image_set_id) for level in ("study", "series", "instance"))
     instances = {instance: {"DICOM": {"SOPInstanceUID": instance}, "DICOMVRs": {}, "ImageFrames": []}}
     return {
         "Patient": {"DICOM": {"PatientID": image_set_id[:16], "PatientName": None}},
@@ -136,9 +136,9 @@ def _make_document(image_set_id: str) -> dict[str, Any]:
     }
 
 
-def _uid(level: str, image_set_id: str) -> str:
-    """Return a UID that is derived from a number of 128 bits (DICOM PS3.5, B.2)."""
-    return f"2.25.{int.from_bytes(sha256(f'{level} {image_set_id}'.encode()).digest()[:16], 'big')}"
+def make_uid(level: str, id: str) -> str:
+    """Return a UID that is derived from a number of 128 bits (DICOM PS3.5, B.2), always the same for a level and id."""
+    return f"2.25.{int.from_bytes(sha256(f'{level} {id}'.encode()).digest()[:16], 'big')}"
 
 
 def metadata_of(version: HasMetadata, datastore_id: str, image_set_id: str) -> Metadata:

@@ -33,6 +33,33 @@ class Generate(_Part, frozen=True, kw_only=True):
     created_at: Time = DEFAULT_CREATED_AT
 
 
+class GenerateImageSets(_Part, frozen=True, kw_only=True):
+    """Image sets to be made instead of written; see ``generate_image_sets.make_image_sets``.
+
+    ``versions`` is the most that an image set has. By default, a study has two image sets, and a patient two studies.
+    """
+
+    image_sets: Annotated[int, Meta(ge=1, le=1_000_000)]
+    patients: Annotated[int, Meta(ge=1)] | None = None
+    studies: Annotated[int, Meta(ge=1)] | None = None
+    instances: Annotated[int, Meta(ge=1, le=10_000)] = 2
+    versions: Annotated[int, Meta(ge=1, le=10_000)] = 1
+    seed: int = 0
+    created_at: Time = DEFAULT_CREATED_AT
+
+    @property
+    def study_count(self) -> int:
+        """How many studies there are: at most one for each image set."""
+        wanted = max(self.patients or 1, self.image_sets // 2, 1) if self.studies is None else self.studies
+        return min(wanted, self.image_sets)
+
+    @property
+    def patient_count(self) -> int:
+        """How many patients there are: at most one for each study."""
+        wanted = max(self.study_count // 2, 1) if self.patients is None else self.patients
+        return min(wanted, self.study_count)
+
+
 class SeedVersionMembers(_Part, frozen=True, kw_only=True, gc=False):
     """A version as people write it, apart from its id: times also in ISO 8601."""
 
@@ -75,10 +102,11 @@ class SeedImageSet(_Part, frozen=True, kw_only=True):
 
 
 class SeedDatastore(_Part, frozen=True, kw_only=True):
-    """A data store; it may have no image sets."""
+    """A data store with its image sets: written, generated, both or none."""
 
     datastore_id: DatastoreId
     image_sets: list[SeedImageSet] = []
+    generate: GenerateImageSets | None = None
 
 
 class SeedDocument(_Part, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ def make_history(
     seed: int = 0,
     created_at: float = DEFAULT_CREATED_AT,
     metadata: Metadata | None = None,
+    is_primary: bool | None = None,
 ) -> History[Version]:
     """Return a history in which ``failed`` versions record a failed action; it spans a year at most.
 
@@ -46,6 +47,7 @@ def make_history(
         image_set_workflow_status="CREATED",
         created_at=created_at,
         metadata=metadata,
+        is_primary=is_primary,
     )
     made = [first]
     for number in range(2, versions + 1):
@@ -62,6 +64,7 @@ def make_history(
                 updated_at=round(updated_at, 3),
                 message=message,
                 metadata=metadata,
+                is_primary=is_primary,
             )
         )
     return History.of(made)

@@ -22,7 +22,16 @@ from ..healthimaging.metadata import Metadata
 from ..healthimaging.records import ImageSet, Version
 from ..settings import Settings
 from . import generate
-from .document import Document, FrameContent, Generate, SeedDocument, SeedImageSet, SeedVersion
+from .document import (
+    Document,
+    FrameContent,
+    Generate,
+    GenerateImageSets,
+    SeedDocument,
+    SeedImageSet,
+    SeedVersion,
+)
+from .generate_image_sets import SECONDS_APART, make_image_sets
 
 log = logging.getLogger("healthimaging_emulator.seeds")
 
@@ -87,7 +96,8 @@ def count_document(document: SeedDocument) -> int:
     image_sets = [image_set for datastore in document.datastores for image_set in datastore.image_sets]
     generated = sum(image_set.generate.versions for image_set in image_sets if image_set.generate)
     written = sum(len(image_set.versions or ()) for image_set in image_sets)
-    return len(document.datastores) + written + generated
+    made = sum(each.generate.image_sets * each.generate.versions for each in document.datastores if each.generate)
+    return len(document.datastores) + written + generated + made
 
 
 class _Merger:
@@ -116,8 +126,22 @@ class _Merger:
                 if image_set.image_set_id in image_sets:
                     raise place.error(f"image set {image_set.image_set_id} is in {origin} already", ".imageSetId")
                 image_sets[image_set.image_set_id] = _build_image_set(image_set, place)
+            if datastore.generate is not None:
+                self._generate(datastore.generate, _Place(source, file, f"{path}.generate", id, ""))
         _check_faults(self._engine, source, document.faults, "$.faults")
         self.faults += document.faults
+
+    def _generate(self, numbers: GenerateImageSets, place: _Place) -> None:
+        image_sets = self.baseline[place.datastore_id]
+        try:
+            created_at = timestamp(numbers.created_at)
+            timestamp(created_at + numbers.image_sets * SECONDS_APART + generate.LONGEST_SPAN)
+        except InvalidError as error:
+            raise place.error(error.message) from None
+        for image_set in make_image_sets(numbers, place.datastore_id, created_at):
+            if image_set.image_set_id in image_sets:
+                raise place.error("these image sets are there already: give another seed")
+            image_sets[image_set.image_set_id] = image_set
 
 
 def _unlimited_faults(faults: Sequence[Fault] = ()) -> Faults:
