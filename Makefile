@@ -32,9 +32,9 @@ ifeq ($(PYTHON310),)
 else
 	$(BIN)/uv venv --quiet --clear --python $(PYTHON310) $(VENV)/lowest
 	$(BIN)/uv pip compile --quiet --no-header --resolution lowest-direct --python $(VENV)/lowest \
-	    --extra pytest --extra sigv4 --extra tls pyproject.toml --output-file $(VENV)/lowest.txt
-	$(BIN)/uv pip install --quiet --python $(VENV)/lowest --constraint $(VENV)/lowest.txt --editable '.[pytest,sigv4,tls]' --group test
-	$(VENV)/lowest/bin/pytest -n 2 -m "not newest_boto3" --ignore tests/clients --ignore tests/test_documents.py \
+	    --extra frames --extra pytest --extra sigv4 --extra tls pyproject.toml --output-file $(VENV)/lowest.txt
+	$(BIN)/uv pip install --quiet --python $(VENV)/lowest --constraint $(VENV)/lowest.txt --editable '.[frames,pytest,sigv4,tls]' --group test
+	$(VENV)/lowest/bin/pytest -n 2 -m "not newest_boto3 and not frames" --ignore tests/clients --ignore tests/test_documents.py \
 	    --ignore tests/test_examples.py --ignore tests/test_package.py --ignore tests/test_soak.py --ignore tests/fuzz
 endif
 
@@ -56,7 +56,7 @@ $(VENV)/.serve: pyproject.toml constraints.txt | $(VENV)
 	touch $@
 
 $(VENV)/.lint: pyproject.toml constraints.txt | $(VENV)
-	$(INSTALL) '.[pytest,sigv4,tls]' --group test --group lint
+	$(INSTALL) '.[frames,pytest,sigv4,tls]' --group test --group lint
 	touch $@
 
 $(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)
@@ -64,7 +64,7 @@ $(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)
 	touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)
-	$(INSTALL) '.[pytest,sigv4,tls]' --group test
+	$(INSTALL) '.[frames,pytest,sigv4,tls]' --group test
 	touch $@
 
 $(VENV)/.audit: pyproject.toml constraints.txt | $(VENV)

@@ -60,7 +60,7 @@ def test_the_wheel_holds_the_package_and_nothing_else() -> None:
     }
     assert f"Requires-Python: >={SUPPORTED[0]}\n" in text
     extras = [line.partition(": ")[2] for line in text.splitlines() if line.startswith("Provides-Extra: ")]
-    assert extras == ["boto3", "pytest", "sigv4", "tls"]
+    assert extras == ["boto3", "dicom", "frames", "pytest", "sigv4", "tls"]
 
 
 def test_the_sdist_holds_the_repository_and_builds_the_same_wheel(tmp_path: Path) -> None:

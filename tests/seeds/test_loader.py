@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
+import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, get_args
 
 import jsonschema
 import msgspec
+import pydicom
 import pytest
 
 from healthimaging_emulator import Emulator, Fault, InvalidError
@@ -421,7 +424,7 @@ REFUSED = [
     (
         document(x=1),
         "$.datastores[0].imageSets[0]",
-        "Object contains unknown field `x`: expected one of imageSetId, versions, generate, metadata, frames",
+        "Object contains unknown field `x`: expected one of imageSetId, versions, generate, metadata, frames, dicom",
     ),
     (document(generate=None), "$.datastores[0].imageSets[0]", "an image set has either versions or generate"),
     (
@@ -595,3 +598,85 @@ def test_metadata_is_nested_at_most_64_levels(levels: int) -> None:
     with pytest.raises(InvalidError) as raised:
         load_seed({"datastores": [{"datastoreId": "b" * 32, "imageSets": image_sets}]})
     assert "nested too deeply" in raised.value.message
+
+
+# DICOM files.
+
+SHIPPED = Path(pydicom.__file__).parent / "data" / "test_files"
+
+
+def dicom_seed(tmp_path: Path, *names: str, **members: Any) -> Path:
+    """Write a seed beside copies of DICOM files that pydicom ships."""
+    (tmp_path / "scan").mkdir()
+    for name in names:
+        shutil.copy(SHIPPED / name, tmp_path / "scan" / name)
+    seed = tmp_path / "seed.json"
+    seed.write_text(json.dumps(document(**{"generate": {"versions": 2}, "dicom": ["scan"]} | members)))
+    return seed
+
+
+def test_dicom_files_become_metadata_and_frames_as_by_an_import(tmp_path: Path) -> None:
+    emulator = Emulator.from_seed(dicom_seed(tmp_path, "CT_small.dcm"))
+    client = emulator.client()
+    found = emulator.image_set(D, ID).metadata()
+    assert found["Patient"]["DICOM"]["PatientID"] == "1CT1"
+    assert (found["DatastoreID"], found["ImageSetID"]) == (D, ID)
+    (series,) = found["Study"]["Series"].values()
+    (instance,) = series["Instances"].values()
+    (frame,) = instance["ImageFrames"]
+    assert (instance["DICOM"]["Rows"], frame["MinPixelValue"], frame["MaxPixelValue"]) == (128, 128, 2191)
+    answer = client.get_image_frame(datastoreId=D, imageSetId=ID, imageFrameInformation={"imageFrameId": frame["ID"]})
+    assert len(answer["imageFrameBlob"].read()) == frame["FrameSizeInBytes"]
+    (summary,) = client.search_image_sets(datastoreId=D)["imageSetsMetadataSummaries"]
+    assert summary["DICOMTags"]["DICOMPatientName"] == "CompressedSamples^CT1"
+
+
+def test_several_files_are_several_instances_and_can_be_named_one_by_one(tmp_path: Path) -> None:
+    names = ("MR_small.dcm", "CT_small.dcm")
+    seed = dicom_seed(tmp_path, *names, dicom=[f"scan/{name}" for name in names])
+    (history,) = [image_set.history for image_set in load(seed)[D].values()]
+    assert history[0].metadata is not None
+    assert history[0].metadata.tags.number_of_instances == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "members", "path", "message"),
+    [
+        ((), {"dicom": []}, ".dicom", "Expected `array` of length >= 1"),
+        ((), {"dicom": ["nowhere.dcm"]}, ".dicom[0]", "nowhere.dcm: No such file or directory"),
+        (("README.txt",), {}, ".dicom[0]", "README.txt: DICOM attributes does not exist"),
+        (("CT_small.dcm",), {"metadata": {}}, ".dicom", "dicom is in the place of metadata and frames"),
+        (("CT_small.dcm",), {"frames": {"a" * 32: "x"}}, ".dicom", "dicom is in the place of metadata and frames"),
+        (
+            ("MR_small.dcm", "MR_small_RLE.dcm"),
+            {},
+            ".dicom[0]",
+            "MR_small_RLE.dcm: this instance is in another file, too",
+        ),
+        ((), {}, ".dicom[0]", "scan: there is no file in this folder"),
+    ],
+)
+def test_mistaken_dicom_files_are_refused(
+    tmp_path: Path, names: tuple[str, ...], members: dict[str, Any], path: str, message: str
+) -> None:
+    with pytest.raises(InvalidError) as raised:
+        load_seed(dicom_seed(tmp_path, *names, **members))
+    assert (raised.value.path, raised.value.message) == (f"$.datastores[0].imageSets[0]{path}", message)
+
+
+def test_dicom_files_cannot_be_named_in_a_document_that_is_no_file() -> None:
+    with pytest.raises(InvalidError) as raised:
+        load_seed(document(generate={"versions": 1}, dicom=["scan.dcm"]))
+    assert raised.value.message == "dicom can name a file only in a seed that is a file"
+
+
+def test_without_the_extra_the_message_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seed = dicom_seed(tmp_path, "CT_small.dcm")
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    monkeypatch.setitem(sys.modules, "pydicom.errors", None)
+    with pytest.raises(InvalidError) as raised:
+        load_seed(seed)
+    assert raised.value.message == (
+        "CT_small.dcm: import of pydicom.errors halted; None in sys.modules; "
+        "install the extra dicom, as in pip install '/path/to/clone[dicom]'"
+    )

@@ -91,7 +91,8 @@ class SeedImageSet(_Part, frozen=True, kw_only=True):
     """An image set: its versions in any order, or the numbers to make them from.
 
     ``metadata`` is the document of all versions that have none of their own. ``frames`` are the bytes of frames that a
-    document names, each in a file beside the seed or inline.
+    document names, each in a file beside the seed or inline. ``dicom`` are DICOM files beside the seed, or folders of
+    them, in the place of both.
     """
 
     image_set_id: ImageSetId
@@ -99,6 +100,7 @@ class SeedImageSet(_Part, frozen=True, kw_only=True):
     generate: Generate | None = None
     metadata: Document | None = None
     frames: dict[ImageFrameId, str | FrameContent] = {}
+    dicom: Annotated[list[str], Meta(min_length=1)] | None = None
 
 
 class SeedDatastore(_Part, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from ..faults.engine import Faults
 from ..faults.fault import Fault
 from ..healthimaging.baseline import Baseline
 from ..healthimaging.history import History
+from ..healthimaging.imports.instance import Instance, NotImportable, make_document, read_instance
 from ..healthimaging.metadata import Metadata
 from ..healthimaging.records import ImageSet, Version
 from ..settings import Settings
@@ -170,13 +171,56 @@ class _Place(NamedTuple):
 
 
 def _build_image_set(image_set: SeedImageSet, place: _Place) -> ImageSet:
-    history = _build_history(image_set, place)
-    frames = {id: _read_frame(given, place, f".frames.{id}") for id, given in image_set.frames.items()}
+    if image_set.dicom is not None:
+        metadata, frames = _read_dicom(image_set, place)
+        history = _build_history(image_set, place, metadata)
+    else:
+        history = _build_history(image_set, place, _read_metadata(image_set.metadata, place, ".metadata"))
+        frames = {id: _read_frame(given, place, f".frames.{id}") for id, given in image_set.frames.items()}
     if frames:
         named = {id for version in history if version.metadata is not None for id in version.metadata.frames}
         for id in frames.keys() - named:
             raise place.error(f"no metadata of the image set names the frame {id}", f".frames.{id}")
     return ImageSet(datastore_id=place.datastore_id, image_set_id=place.image_set_id, history=history, frames=frames)
+
+
+def _read_dicom(image_set: SeedImageSet, place: _Place) -> tuple[Metadata, dict[str, bytes]]:
+    """Read DICOM files beside the seed as an import does."""
+    if image_set.metadata is not None or image_set.frames:
+        raise place.error("dicom is in the place of metadata and frames", ".dicom")
+    instances: dict[str, Instance] = {}
+    for index, name in enumerate(image_set.dicom or ()):
+        try:
+            for path in _list_dicom_files(name, place.file):
+                instance = _read_instance(path)
+                if instance.uid in instances:
+                    raise InvalidError(f"{path.name}: this instance is in another file, too")
+                instances[instance.uid] = instance
+        except InvalidError as error:
+            raise place.error(error.message, f".dicom[{index}]") from None
+    frames = {id: content for each in instances.values() for id, content in each.frames.items()}
+    return Metadata(make_document(list(instances.values())), place.datastore_id, place.image_set_id), frames
+
+
+def _list_dicom_files(name: str, seed: Path | None) -> list[Path]:
+    path = _beside(name, seed, "dicom")
+    if not path.is_dir():
+        return [path]
+    found = sorted(each for each in path.iterdir() if each.is_file() and each.name[0] != ".")
+    if not found:
+        raise InvalidError(f"{name}: there is no file in this folder")
+    return found
+
+
+def _read_instance(path: Path) -> Instance:
+    try:
+        return read_instance(path.read_bytes())
+    except NotImportable as error:
+        raise InvalidError(f"{path.name}: {error.message}") from None
+    except ImportError as error:
+        raise InvalidError(f"{path.name}: {error}") from None
+    except OSError as error:
+        raise InvalidError(f"{path.name}: {error.strerror or error}") from None
 
 
 def _read_frame(given: str | FrameContent, place: _Place, inside: str) -> bytes:
@@ -189,10 +233,9 @@ def _read_frame(given: str | FrameContent, place: _Place, inside: str) -> bytes:
         raise place.error(error.message, inside) from None
 
 
-def _build_history(image_set: SeedImageSet, place: _Place) -> History[Version]:
+def _build_history(image_set: SeedImageSet, place: _Place, shared: Metadata | None) -> History[Version]:
     if (image_set.versions is None) == (image_set.generate is None):
         raise place.error("an image set has either versions or generate")
-    shared = _read_metadata(image_set.metadata, place, ".metadata")
     if image_set.generate is not None:
         return _generate(image_set.generate, place, shared)
     versions: list[Version] = []
@@ -281,11 +324,16 @@ def _read_file(name: str, seed: Path | None) -> Any:
         raise InvalidError(f"{name}: {error.message}") from None
 
 
-def _read_bytes(name: str, seed: Path | None, what: str) -> bytes:
+def _beside(name: str, seed: Path | None, what: str) -> Path:
     if seed is None:
         raise InvalidError(f"{what} can name a file only in a seed that is a file")
+    return seed.parent / name
+
+
+def _read_bytes(name: str, seed: Path | None, what: str) -> bytes:
+    path = _beside(name, seed, what)
     try:
-        return (seed.parent / name).read_bytes()
+        return path.read_bytes()
     except (OSError, ValueError) as error:
         raise InvalidError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
 

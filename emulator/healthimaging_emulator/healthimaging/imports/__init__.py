@@ -1,0 +1,1 @@
+"""DICOM files as an import stores them: metadata by the service's rules, and frames."""

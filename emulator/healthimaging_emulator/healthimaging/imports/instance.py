@@ -1,0 +1,176 @@
+"""One DICOM file as an import reads it: a document of one instance, and its frames."""
+
+from __future__ import annotations
+
+import io
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...errors import requires_extra
+from ..dicom import level_of
+from .elements import read_elements
+from .pixels import Frame, has_codecs, read_frames, read_layout
+
+if TYPE_CHECKING:
+    from pydicom.dataset import FileDataset
+
+NOT_DICOM = "DICOM attributes does not exist"
+MISSING = "DICOM attribute {} does not exist"
+REQUIRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+_HEAD, _LONGEST_HEAD = 144, 4096
+"""Bytes of preamble, ``DICM`` and the length of group 2; and bytes among which that group names its syntax."""
+
+LARGEST = 512 * 1024 * 1024
+"""Bytes of a file's data set, and of all its decoded frames; the emulator's own limit."""
+
+LONGEST = {
+    **dict.fromkeys(("PatientName", "PatientID", "StudyInstanceUID", "StudyID", "StudyDescription"), 256),
+    **dict.fromkeys(("AccessionNumber", "SOPInstanceUID", "SeriesInstanceUID"), 256),
+    **dict.fromkeys(("PatientBirthDate", "StudyDate"), 18),
+    "PatientSex": 16,
+    "StudyTime": 28,
+}
+"""Characters that a value may have (AWS's developer guide)."""
+
+
+BROKEN: tuple[type[Exception], ...] = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError),
+    *(RuntimeError, TypeError, ValueError, struct.error, zlib.error),
+)
+"""Exceptions that pydicom and the codecs raise for a broken file, besides pydicom's own."""
+
+
+class NotImportable(Exception):
+    """A file cannot be imported. ``message`` is the one of its failure."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)
+
+
+class Instance(NamedTuple):
+    """The parts of a document that one file gives, and its frames by their ids."""
+
+    patient: dict[str, Any]
+    study: dict[str, Any]
+    series: dict[str, Any]
+    content: dict[str, Any]
+    frames: dict[str, bytes]
+
+    @property
+    def uid(self) -> str:
+        """The SOP Instance UID."""
+        return str(self.content["DICOM"]["SOPInstanceUID"])
+
+    @property
+    def series_uid(self) -> str:
+        """The Series Instance UID."""
+        return str(self.series["SeriesInstanceUID"])
+
+
+def make_document(instances: list[Instance]) -> dict[str, Any]:
+    """Return the document of instances; the attributes of a patient, a study and a series are those of the first."""
+    all_series: dict[str, Any] = {}
+    for instance in instances:
+        series = all_series.setdefault(instance.series_uid, {"DICOM": instance.series, "Instances": {}})
+        series["Instances"][instance.uid] = instance.content
+    return {
+        "Patient": {"DICOM": instances[0].patient},
+        "Study": {"DICOM": instances[0].study, "Series": all_series},
+    }
+
+
+def read_instance(content: bytes) -> Instance:
+    """Read a DICOM file. Raises ``NotImportable``, and ``ImportError`` without the extra ``dicom``."""
+    with requires_extra("dicom"):
+        from pydicom.errors import BytesLengthException
+    broken: tuple[type[Exception], ...] = (*BROKEN, BytesLengthException)
+
+    with _warnings_ignored():
+        try:
+            dataset = _parse(content)
+            return _read(dataset)
+        except broken as error:
+            raise NotImportable(f"DICOM file cannot be read: {error}"[:500]) from error
+
+
+_ignoring_warnings = threading.Lock()
+
+
+@contextmanager
+def _warnings_ignored() -> Iterator[None]:
+    """Keep pydicom's warnings of unusual values from the log. The filters of warnings belong to the whole process."""
+    with _ignoring_warnings, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _parse(content: bytes) -> FileDataset:
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    if DEFLATED in content[:_LONGEST_HEAD]:
+        start = _HEAD + int.from_bytes(content[_HEAD - 4 : _HEAD], "little")
+        _check_size(len(zlib.decompressobj(-zlib.MAX_WBITS).decompress(content[start:], LARGEST + 1)))
+    try:
+        dataset = dcmread(io.BytesIO(content))
+    except InvalidDicomError:
+        raise NotImportable(NOT_DICOM) from None
+    if not dataset.file_meta.get("TransferSyntaxUID"):
+        raise NotImportable(MISSING.format("TransferSyntaxUID"))
+    return dataset
+
+
+def _check_size(size: int) -> None:
+    if size > LARGEST:
+        raise NotImportable(f"DICOM file is too large: expected at most {LARGEST} bytes")
+
+
+def _read(dataset: FileDataset) -> Instance:
+    for keyword in REQUIRED:
+        if not dataset.get(keyword):
+            raise NotImportable(MISSING.format(keyword))
+    levels: dict[str, dict[str, Any]] = {"Patient": {}, "Study": {}, "Series": {}, "Instance": {}}
+    private_vrs = {}
+    for element in (*read_elements(dataset.file_meta), *read_elements(dataset)):
+        levels[level_of(element.key)][element.key] = element.value
+        if element.private_vr:
+            private_vrs[element.key] = element.private_vr
+    for name in ("Patient", "Study", "Series"):
+        levels[name] = dict(sorted(levels[name].items()))
+        _check_lengths(levels[name])
+    _check_lengths(levels["Instance"])
+    frames = _read_frames(dataset)
+    stored = frames[0].transfer_syntax if frames else str(dataset.file_meta.TransferSyntaxUID)
+    content = {
+        "DICOM": levels["Instance"],
+        "DICOMVRs": private_vrs,
+        "StoredTransferSyntaxUID": stored,
+        "ChecksumType": "DECOMPRESSED",
+        "ImageFrames": [frame.entry for frame in frames],
+    }
+    by_id = {frame.id: frame.content for frame in frames}
+    return Instance(levels["Patient"], levels["Study"], levels["Series"], content, by_id)
+
+
+def _check_lengths(attributes: Mapping[str, Any]) -> None:
+    for keyword in LONGEST.keys() & attributes.keys():
+        if len(str(attributes[keyword] or "")) > LONGEST[keyword]:
+            raise NotImportable(f"DICOM attribute {keyword} is longer than {LONGEST[keyword]} characters")
+
+
+def _read_frames(dataset: FileDataset) -> list[Frame]:
+    if "PixelData" not in dataset:
+        return []
+    layout = read_layout(dataset)
+    _check_size(layout.frame_size * layout.frames)
+    frames = list(read_frames(dataset, str(dataset.file_meta.TransferSyntaxUID), can_encode=has_codecs()))
+    if len({frame.transfer_syntax for frame in frames}) > 1:  # one frame of several cannot be encoded: store all alike
+        frames = list(read_frames(dataset, str(dataset.file_meta.TransferSyntaxUID), can_encode=False))
+    return frames
