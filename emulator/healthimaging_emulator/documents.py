@@ -29,19 +29,15 @@ _MOST_REPEATED = 1_000_000
 def find_documents(sources: Iterable[str | Path | Mapping[str, Any]]) -> Iterator[tuple[str, Path | None, Reader]]:
     """Yield the name of each document, its file if it has one, and a function that reads it as a type.
 
-    A source is a file, a folder of files, or a document as a mapping. Raises ``InvalidError``.
+    A source is a file, a folder of files, or a document as a mapping. A file is read when its function is called.
+    Raises ``InvalidError``, as the function does.
     """
     for source in sources:
         if isinstance(source, Mapping):
             yield "document", None, partial(_read, "document", msgspec.convert, source)
-            continue
-        for path in _files(source):
-            try:
-                content = path.read_bytes()
-            except OSError as error:
-                raise InvalidError(error.strerror or str(error), source=str(path)) from None
-            is_yaml = path.suffix in (".yaml", ".yml")
-            yield str(path), path, partial(_read, str(path), _read_yaml if is_yaml else _read_json, content)
+        else:
+            for path in _files(source):
+                yield str(path), path, partial(_read_file, path)
 
 
 def _files(source: str | Path) -> list[Path]:
@@ -62,6 +58,14 @@ def _files(source: str | Path) -> list[Path]:
         rule = "no file here has" if path.is_dir() else "expected"
         raise InvalidError(f"{rule} a name that ends in .json, .yaml or .yml", source=str(path))
     return found
+
+
+def _read_file(path: Path, type: Any) -> Any:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InvalidError(error.strerror or str(error), source=str(path)) from None
+    return _read(str(path), _read_yaml if path.suffix in (".yaml", ".yml") else _read_json, content, type)
 
 
 def decode_json(content: bytes, type: Any) -> Any:

@@ -56,6 +56,43 @@ def test_check_warns_of_combinations_that_aws_never_returned(tmp_path: Path) -> 
     assert finished.stdout.startswith("ok: ")
 
 
+def test_check_reports_all_mistakes_of_all_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("folder/a.json").write_text('{"datastores": [{"datastoreId": "x"},\n{"datastoreId": "y"}]}')
+    Path("folder/b.yaml").write_text("datastores:\n- }")
+    Path("c.yaml").write_text("datastores:\n- datastoreId:\n    z")
+    result = run("seed", "check", "folder", "nowhere.yaml", "c.yaml")
+    assert (result.exit_code, result.stdout) == (2, "")
+    rule = "datastoreId: Expected `str` matching regex '[0-9a-z]{32}'"
+    assert result.stderr.splitlines() == [
+        f"folder/a.json:1: $.datastores[0].{rule}",
+        f"folder/a.json:2: $.datastores[1].{rule}",
+        "folder/b.yaml:2: $: while parsing a block node did not find expected node content in line 2, column 3",
+        "nowhere.yaml: No such file or directory",
+        f"c.yaml:2: $.datastores[0].{rule}",
+        "Error: 5 mistakes",
+    ]
+
+
+def test_check_describes_the_first_100_mistakes(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.yaml"
+    seed.write_text("faults:\n" + "- {skip: -1}\n" * 1234)
+    result = run("seed", "check", str(seed))
+    lines = result.stderr.splitlines()
+    assert lines[0] == f"{seed}:2: $.faults[0].skip: Expected `int` >= 0"
+    assert lines[99] == f"{seed}:101: $.faults[99].skip: Expected `int` >= 0"
+    assert (result.exit_code, lines[100:]) == (2, ["and 1,134 more", "Error: 1,234 mistakes"])
+
+
+def test_check_reports_the_reason_of_the_loader_if_it_finds_no_other(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("faults: [{latency: {seconds: 1}}]")  # which gets the id fault-1
+    (tmp_path / "b.yaml").write_text("faults: [{id: fault-1, latency: {seconds: 1}}]")
+    result = run("seed", "check", str(tmp_path))
+    mistake = f"{tmp_path / 'b.yaml'}: $.faults[0].id: there is a fault fault-1 already"
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"{mistake}\nError: 1 mistake\n")
+
+
 @pytest.mark.parametrize("created_at", ["1704067200", "2024-01-01T00:00:00Z"])
 def test_generate_writes_a_seed(tmp_path: Path, created_at: str) -> None:
     seed = tmp_path / "seed.json"

@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthimaging_emulator import Emulator, InvalidError
+from healthimaging_emulator.documents import find_documents
 from healthimaging_emulator.seeds.document import SeedDocument
 from healthimaging_emulator.seeds.loader import load_seed
+from healthimaging_emulator.seeds.mistakes import find_mistakes
 from healthimaging_emulator.seeds.writer import write_seed
 from healthimaging_emulator.server.connection import ServedExchange
 from healthimaging_emulator.transports.targets import EXCHANGE_KEY
@@ -166,6 +168,32 @@ def test_a_json_file_is_a_seed_or_refused(folder: Path, content: bytes) -> None:
 def test_a_yaml_file_is_a_seed_or_refused(folder: Path, content: bytes) -> None:
     (folder / "seed.yaml").write_bytes(content)
     check_loaded(folder / "seed.yaml")
+
+
+@pytest.mark.parametrize(("name", "write"), [("seed.json", as_json), ("seed.yaml", as_yaml)])
+@given(document=changed(SEED))
+def test_the_mistake_that_stops_loading_is_among_all_mistakes(
+    folder: Path, name: str, write: Callable[[Any], bytes], document: Any
+) -> None:
+    file = folder / name
+    file.write_bytes(write(document))
+    lines, count = find_mistakes(file)
+    assert len(lines) == count
+    stops = refusal(load_seed, file)
+    if refusal(lambda: [read(Any) for _, _, read in find_documents([file])]):  # it cannot be read at all
+        assert count == 1
+    elif stops:
+        assert [line for line in lines if f": {stops.path}: {stops.message}" in line]
+    else:
+        assert not lines
+
+
+def refusal(function: Callable[..., object], *arguments: Any) -> InvalidError | None:
+    try:
+        function(*arguments)
+    except InvalidError as error:
+        return error
+    return None
 
 
 @given(st.sampled_from(FAULTS).flatmap(changed))

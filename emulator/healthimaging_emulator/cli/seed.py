@@ -12,6 +12,8 @@ import msgspec
 from ..credentials import DEFAULT_ACCOUNT
 from ..errors import ForbiddenError, InvalidError, UnreachableError, requires_extra
 from ..seeds.document import DEFAULT_CREATED_AT, make_schema
+from ..seeds.loader import load_seed
+from ..seeds.mistakes import find_mistakes
 from ..seeds.writer import write_seed
 from .options import InvalidDocument, check_account, load, option, summarize
 
@@ -28,11 +30,20 @@ def seed() -> None:
 @seed.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(readable=False))
 def check(sources: tuple[str, ...]) -> None:
-    """Check files or folders: exit code 0 if they are a seed, otherwise 2 and the mistake.
+    """Check files or folders: exit code 0 if they are a seed, otherwise 2 and all mistakes.
 
     Example: healthimaging-emulator seed check my-seed.json
     """
-    click.echo(f"ok: {summarize(load(sources).baseline)}")
+    try:
+        seed = load_seed(*sources)
+    except InvalidError as error:
+        lines, count = find_mistakes(*sources)
+        if not lines:  # a rule of the loader alone, such as for the ids that it gives to faults
+            lines, count = [str(error)], 1
+        lines += [f"and {count - len(lines):,} more"] if count > len(lines) else []
+        click.echo("\n".join(lines), err=True)
+        raise InvalidDocument(f"{count:,} mistake{'' if count == 1 else 's'}") from None
+    click.echo(f"ok: {summarize(seed.baseline)}")
 
 
 @seed.command()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import operator
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import pairwise
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +37,9 @@ from .generate_image_sets import SECONDS_APART, make_image_sets
 log = logging.getLogger("healthimaging_emulator.seeds")
 
 Source = str | Path | Mapping[str, Any]
+
+Origins = dict[tuple[str, str], str]
+"""Documents by the data store and the id of each image set that they have."""
 
 OBSERVED_STATUSES = {
     "ACTIVE": {"CREATED", "COPIED", "COPY_FAILED", "UPDATED", "UPDATE_FAILED", "IMPORTED", "IMPORT_FAILED"},
@@ -108,31 +111,25 @@ class _Merger:
         self.baseline = Baseline()
         self.faults: list[Fault] = []
         self._engine = _unlimited_faults()
-        self._origins: dict[tuple[str, str], str] = {}
+        self._origins: Origins = {}
 
     def add(self, source: str, file: Path | None, document: SeedDocument) -> None:
         """Add a document. Raises ``InvalidError``."""
-        seen = set()
+        ids: set[str] = set()
         for i, datastore in enumerate(document.datastores):
             id, path = datastore.datastore_id, f"$.datastores[{i}]"
-            if id in seen:
-                raise InvalidError(
-                    f"data store {id} is given twice in this document", path=f"{path}.datastoreId", source=source
-                )
-            seen.add(id)
+            add_datastore_id(ids, id, path, source)
             image_sets = self.baseline.setdefault(id, {})
             for j, image_set in enumerate(datastore.image_sets):
-                place = _Place(source, file, f"{path}.imageSets[{j}]", id, image_set.image_set_id)
-                origin = self._origins.setdefault((id, image_set.image_set_id), source)
-                if image_set.image_set_id in image_sets:
-                    raise place.error(f"image set {image_set.image_set_id} is in {origin} already", ".imageSetId")
+                place = Place(source, file, f"{path}.imageSets[{j}]", id, image_set.image_set_id)
+                add_origin(self._origins, place)
                 image_sets[image_set.image_set_id] = _build_image_set(image_set, place)
             if datastore.generate is not None:
-                self._generate(datastore.generate, _Place(source, file, f"{path}.generate", id, ""))
+                self._generate(datastore.generate, Place(source, file, f"{path}.generate", id, ""))
         _check_faults(self._engine, source, document.faults, "$.faults")
         self.faults += document.faults
 
-    def _generate(self, numbers: GenerateImageSets, place: _Place) -> None:
+    def _generate(self, numbers: GenerateImageSets, place: Place) -> None:
         image_sets = self.baseline[place.datastore_id]
         try:
             created_at = timestamp(numbers.created_at)
@@ -157,7 +154,7 @@ def _check_faults(engine: Faults, source: str, faults: list[Fault], path: str) -
         raise InvalidError(error.message, path=error.path.replace("$", path, 1), source=source) from None
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """An image set inside a document."""
 
     source: str
@@ -170,21 +167,43 @@ class _Place(NamedTuple):
         return InvalidError(message, path=self.path + inside, source=self.source)
 
 
-def _build_image_set(image_set: SeedImageSet, place: _Place) -> ImageSet:
-    if image_set.dicom is not None:
-        metadata, frames = _read_dicom(image_set, place)
-        history = _build_history(image_set, place, metadata)
-    else:
-        history = _build_history(image_set, place, _read_metadata(image_set.metadata, place, ".metadata"))
-        frames = {id: _read_frame(given, place, f".frames.{id}") for id, given in image_set.frames.items()}
-    if frames:
-        named = {id for version in history if version.metadata is not None for id in version.metadata.frames}
-        for id in frames.keys() - named:
-            raise place.error(f"no metadata of the image set names the frame {id}", f".frames.{id}")
+def add_datastore_id(ids: set[str], id: str, path: str, source: str) -> None:
+    """Add to the data stores of one document. Raises ``InvalidError`` for one that is there already."""
+    if id in ids:
+        raise InvalidError(
+            f"data store {id} is given twice in this document", path=f"{path}.datastoreId", source=source
+        )
+    ids.add(id)
+
+
+def add_origin(origins: Origins, place: Place) -> None:
+    """Add to the image sets of all documents. Raises ``InvalidError`` for one that is there already."""
+    origin = origins.get((place.datastore_id, place.image_set_id))
+    if origin is not None:
+        raise place.error(f"image set {place.image_set_id} is in {origin} already", ".imageSetId")
+    origins[place.datastore_id, place.image_set_id] = place.source
+
+
+def _build_image_set(image_set: SeedImageSet, place: Place) -> ImageSet:
+    shared, frames = read_shared(image_set, place)
+    history = build_history(image_set, place, shared)
+    frames |= {id: read_frame(given, place, f".frames.{id}") for id, given in image_set.frames.items()}
+    for mistake in find_unnamed_frames(frames, history, place):
+        raise mistake
     return ImageSet(datastore_id=place.datastore_id, image_set_id=place.image_set_id, history=history, frames=frames)
 
 
-def _read_dicom(image_set: SeedImageSet, place: _Place) -> tuple[Metadata, dict[str, bytes]]:
+def read_shared(image_set: SeedImageSet, place: Place) -> tuple[Metadata | None, dict[str, bytes]]:
+    """Return the document of all versions, and the frames of the DICOM files that it is made from, if there are any.
+
+    Raises ``InvalidError``.
+    """
+    if image_set.dicom is not None:
+        return _read_dicom(image_set, place)
+    return read_metadata(image_set.metadata, place, ".metadata"), {}
+
+
+def _read_dicom(image_set: SeedImageSet, place: Place) -> tuple[Metadata, dict[str, bytes]]:
     """Read DICOM files beside the seed as an import does."""
     if image_set.metadata is not None or image_set.frames:
         raise place.error("dicom is in the place of metadata and frames", ".dicom")
@@ -223,7 +242,16 @@ def _read_instance(path: Path) -> Instance:
         raise InvalidError(f"{path.name}: {error.strerror or error}") from None
 
 
-def _read_frame(given: str | FrameContent, place: _Place, inside: str) -> bytes:
+def find_unnamed_frames(frames: Collection[str], versions: Iterable[Version], place: Place) -> Iterator[InvalidError]:
+    """Find the frames that no metadata document of their image set names."""
+    if frames:  # most image sets have none
+        named = {id for version in versions if version.metadata is not None for id in version.metadata.frames}
+        for id in frames:
+            if id not in named:
+                yield place.error(f"no metadata of the image set names the frame {id}", f".frames.{id}")
+
+
+def read_frame(given: str | FrameContent, place: Place, inside: str) -> bytes:
     """Read the bytes of a frame, inline or from a file beside the seed."""
     if isinstance(given, FrameContent):
         return given.base64
@@ -233,7 +261,8 @@ def _read_frame(given: str | FrameContent, place: _Place, inside: str) -> bytes:
         raise place.error(error.message, inside) from None
 
 
-def _build_history(image_set: SeedImageSet, place: _Place, shared: Metadata | None) -> History[Version]:
+def build_history(image_set: SeedImageSet, place: Place, shared: Metadata | None) -> History[Version]:
+    """Build the history of an image set. Raises ``InvalidError``."""
     if (image_set.versions is None) == (image_set.generate is None):
         raise place.error("an image set has either versions or generate")
     if image_set.generate is not None:
@@ -242,9 +271,9 @@ def _build_history(image_set: SeedImageSet, place: _Place, shared: Metadata | No
     for index, written in enumerate(image_set.versions or ()):
         metadata = shared
         if written.metadata is not None:  # most have none, and formatting the path takes time
-            metadata = _read_metadata(written.metadata, place, f".versions[{index}].metadata")
+            metadata = read_metadata(written.metadata, place, f".versions[{index}].metadata")
         try:
-            versions.append(_build_version(written, place.image_set_id, versions[0] if versions else None, metadata))
+            versions.append(build_version(written, place.image_set_id, versions[0] if versions else None, metadata))
         except InvalidError as error:
             raise place.error(error.message, f".versions[{index}]{error.path}") from None
     for index, doubt in _find_doubts(versions):
@@ -252,18 +281,25 @@ def _build_history(image_set: SeedImageSet, place: _Place, shared: Metadata | No
     return History.of(_sort(versions, place))
 
 
-def _sort(versions: list[Version], place: _Place) -> list[Version]:
+def _sort(versions: list[Version], place: Place) -> list[Version]:
     numbers = [version.number for version in versions]
     if all(map(operator.gt, numbers, numbers[1:])):  # as the service lists them
         return versions[::-1]
-    order = sorted(range(len(versions)), key=numbers.__getitem__)
-    for before, after in pairwise(order):
-        if numbers[before] == numbers[after]:
-            raise place.error(f"version {versions[before].version_id} is given twice", ".versions")
-    return [versions[index] for index in order]
+    if len(set(numbers)) < len(numbers):
+        raise next(find_repeated(versions, place))
+    return [versions[index] for index in sorted(range(len(versions)), key=numbers.__getitem__)]
 
 
-def _generate(numbers: Generate, place: _Place, metadata: Metadata | None) -> History[Version]:
+def find_repeated(versions: Iterable[Version], place: Place) -> Iterator[InvalidError]:
+    """Find the versions that have the number of another one."""
+    number = operator.attrgetter("number")
+    for _, same in groupby(sorted(versions, key=number), number):
+        first, *others = same
+        if others:
+            yield place.error(f"version {first.version_id} is given twice", ".versions")
+
+
+def _generate(numbers: Generate, place: Place, metadata: Metadata | None) -> History[Version]:
     try:
         created_at = timestamp(numbers.created_at)
         timestamp(created_at + generate.LONGEST_SPAN)
@@ -274,9 +310,8 @@ def _generate(numbers: Generate, place: _Place, metadata: Metadata | None) -> Hi
         raise place.error(error.message, ".generate") from None
 
 
-def _build_version(
-    written: SeedVersion, image_set_id: str, first: Version | None, metadata: Metadata | None
-) -> Version:
+def build_version(written: SeedVersion, image_set_id: str, first: Version | None, metadata: Metadata | None) -> Version:
+    """Build a version. Raises ``InvalidError`` with the path inside the version."""
     if written.image_set_id is not None and written.image_set_id != image_set_id:
         raise InvalidError(f"{written.image_set_id} is not the id of the image set", path=".imageSetId")
     created_at = written.created_at
@@ -305,7 +340,7 @@ def _read_time(time: float | datetime, member: str) -> float:
         raise InvalidError(error.message, path=f".{member}") from None
 
 
-def _read_metadata(given: Document | None, place: _Place, inside: str) -> Metadata | None:
+def read_metadata(given: Document | None, place: Place, inside: str) -> Metadata | None:
     """Read a document, inline or from a file beside the seed."""
     if given is None:
         return None
