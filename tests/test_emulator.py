@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
@@ -11,6 +13,8 @@ from freezegun import freeze_time
 
 import healthimaging_emulator as emulator_package
 from healthimaging_emulator import Emulator, Fault, InvalidError, NotFoundError
+from healthimaging_emulator.healthimaging.baseline import Baseline
+from healthimaging_emulator.seeds.loader import Seed, load_seed
 
 from .conftest import DEMO
 from .demo import DATASTORE, ONE, SAMPLE, UNKNOWN
@@ -153,6 +157,34 @@ def test_a_reset_returns_to_the_seed_that_was_put_last(emulator: Emulator) -> No
     with pytest.raises(NotFoundError):
         emulator.image_set(DATASTORE, UNKNOWN)
     assert SAMPLE in emulator.seed.baseline[DATASTORE]
+
+
+def test_a_seed_that_is_replaced_is_that_of_all_accounts(emulator: Emulator) -> None:
+    emulator.image_set(DATASTORE, SAMPLE).append(image_set_state="LOCKED")
+    emulator.account("111111111111").put_seed({})
+    emulator.replace_seed(
+        load_seed({"datastores": [{"datastoreId": DATASTORE}], "faults": [{"latency": {"seconds": 0}}]})
+    )
+    for id in ("000000000000", "111111111111", "222222222222"):
+        account = emulator.account(id)
+        assert (account.store.image_sets(), len(account.faults)) == ({DATASTORE: {}}, 1)
+
+
+def test_an_account_that_is_made_while_the_seed_is_replaced_has_the_new_one() -> None:
+    class Interrupted(tuple[Fault, ...]):
+        """Faults that are read while the account is made."""
+
+        def __iter__(self) -> Iterator[Fault]:
+            if replacing.ident is None:
+                replacing.start()
+                replacing.join(0.1)  # it must wait for the account
+            return super().__iter__()
+
+    emulator = Emulator(Seed(Baseline({DATASTORE: {}}), Interrupted()))
+    replacing = threading.Thread(target=emulator.replace_seed, args=[Seed(Baseline())])
+    account = emulator.account()
+    replacing.join()
+    assert account.store.image_sets() == {}
 
 
 def test_a_mapping_is_a_seed() -> None:

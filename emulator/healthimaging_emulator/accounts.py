@@ -136,6 +136,13 @@ class Accounts:
                 self._accounts[id] = Account(id, self.seed, self._settings, self._remove)
             return self._accounts[id]
 
+    def put(self, seed: Seed) -> None:
+        """Let every account, also those to come, begin again with another seed."""
+        with self._creating:  # so that no account is made with the old seed after this
+            self.seed = seed
+            for account in self._accounts.values():
+                account.put(seed)
+
     def all(self) -> list[Account]:
         """Return all accounts that have been asked for."""
         return [*self._accounts.values()]

@@ -60,6 +60,10 @@ class Emulator:
         """The seed that every account begins with."""
         return self._accounts.seed
 
+    def replace_seed(self, seed: Seed) -> None:
+        """Let every account, also those to come, begin again with another seed."""
+        self._accounts.put(seed)
+
     def account(self, id: str = DEFAULT_ACCOUNT) -> Account:
         """Return an account, which begins with the seed when it is first asked for.
 

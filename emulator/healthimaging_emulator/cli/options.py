@@ -19,7 +19,7 @@ from ..documents import find_documents
 from ..emulator import Emulator
 from ..errors import InvalidError, invalid, suggestion
 from ..healthimaging.baseline import Baseline, count_versions
-from ..seeds.loader import Seed, load_seed
+from ..seeds.loader import OnRead, Seed, load_seed
 from ..settings import DECLARED, DEFAULT_PORT, PREFIX, Setting, Settings
 
 if TYPE_CHECKING:
@@ -187,10 +187,10 @@ def log_level_option(default: str) -> Callable[[Any], Any]:
     )
 
 
-def load(sources: Any, faults: str | None = None) -> Seed:
+def load(sources: Any, faults: str | None = None, on_read: OnRead | None = None) -> Seed:
     """Load a seed. A mistake in it is reported in one line, with exit code 2."""
     try:
-        return load_seed(*sources, faults=faults)
+        return load_seed(*sources, faults=faults, on_read=on_read)
     except InvalidError as error:
         raise InvalidDocument(str(error)) from None
 

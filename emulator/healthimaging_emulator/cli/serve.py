@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import ssl
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,13 @@ from .options import (
     Port,
     emulator_options,
     listen,
-    load,
     log_level_option,
     make_emulator,
     option,
     summarize,
 )
 from .process import allow_descriptors, background_log, end, end_at_next, signals_blocked
+from .watch import SeedFiles, watching
 
 DESCRIPTORS = 200
 """Open files besides connections."""
@@ -50,6 +50,7 @@ OPEN = "anybody who can reach {host} can control this emulator; set --control-to
     help="Port to listen on; 0 takes a free one.",
 )
 @emulator_options
+@option("--watch", is_flag=True, help="Load the seed and the faults again when their files change.")
 @option("--tls-cert", type=click.Path(readable=False), help="A certificate in PEM, to serve over TLS.")
 @option("--tls-key", type=click.Path(readable=False), help="Its key.")
 @option(
@@ -66,6 +67,7 @@ def serve(
     seed: tuple[str, ...],
     faults: str | None,
     log_level: str,
+    watch: bool,
     tls_cert: str | None,
     tls_key: str | None,
     tls_self_signed: str | None,
@@ -77,7 +79,8 @@ def serve(
     """
     signal.signal(signal.SIGTERM, lambda *_: os._exit(1))  # process 1 of a container has no default handler
     sources = seed or (str(find_fixture("demo")),)
-    loaded = load(sources, faults)
+    files = SeedFiles(sources, faults)
+    loaded = files.load()
     names = [name for name in (host, *settings["control_hosts"]) if name not in ("", "0.0.0.0", "::")]
     context, authority = _tls(tls_cert, tls_key, tls_self_signed, names)
     allow_descriptors(settings["max_connections"] + DESCRIPTORS)
@@ -90,8 +93,9 @@ def serve(
             _say(
                 _banner(server, ", ".join(sources), loaded.baseline, _exports(emulator.signing_variables(), authority))
             )
-            signal.sigwait(STOPPING)
-            end_at_next(STOPPING)
+            with watching(files, emulator) if watch else nullcontext():
+                signal.sigwait(STOPPING)
+                end_at_next(STOPPING)
             server.stop()
         end(0)
 

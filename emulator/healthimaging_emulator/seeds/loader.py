@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import operator
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -38,6 +38,8 @@ log = logging.getLogger("healthimaging_emulator.seeds")
 
 Source = str | Path | Mapping[str, Any]
 
+OnRead = Callable[[Path], None]
+
 Origins = dict[tuple[str, str], str]
 """Documents by the data store and the id of each image set that they have."""
 
@@ -63,13 +65,14 @@ class Seed(NamedTuple):
     faults: tuple[Fault, ...] = ()
 
 
-def load_seed(*sources: Source, faults: str | Path | None = None) -> Seed:
+def load_seed(*sources: Source, faults: str | Path | None = None, on_read: OnRead | None = None) -> Seed:
     """Read seeds and merge them in order: JSON or YAML files, folders of such files, or documents.
 
-    ``faults`` is a file with a list of further faults, or a folder of them. Combinations that AWS has never been seen
-    to return are logged as warnings. Raises ``InvalidError``.
+    ``faults`` is a file with a list of further faults, or a folder of them. ``on_read`` is called with each file of
+    metadata or of a frame that a seed names, before it is read. Combinations that AWS has never been seen to return are
+    logged as warnings. Raises ``InvalidError``.
     """
-    seed = build_seed((name, path, read(SeedDocument)) for name, path, read in find_documents(sources))
+    seed = build_seed(((name, path, read(SeedDocument)) for name, path, read in find_documents(sources)), on_read)
     if faults is None:
         return seed
     engine, added = _unlimited_faults(seed.faults), list(seed.faults)
@@ -80,9 +83,9 @@ def load_seed(*sources: Source, faults: str | Path | None = None) -> Seed:
     return seed._replace(faults=tuple(added))
 
 
-def build_seed(named: Iterable[tuple[str, Path | None, SeedDocument]]) -> Seed:
-    """Merge documents, each with its name and its file. Raises ``InvalidError``."""
-    merger = _Merger()
+def build_seed(named: Iterable[tuple[str, Path | None, SeedDocument]], on_read: OnRead | None = None) -> Seed:
+    """Merge documents, each with its name and its file; see ``load_seed``. Raises ``InvalidError``."""
+    merger = _Merger(on_read)
     for name, path, document in named:
         merger.add(name, path, document)
     return Seed(merger.baseline, tuple(merger.faults))
@@ -107,11 +110,12 @@ def count_document(document: SeedDocument) -> int:
 class _Merger:
     """Merges documents into one baseline, and remembers where each image set came from."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_read: OnRead | None) -> None:
         self.baseline = Baseline()
         self.faults: list[Fault] = []
         self._engine = _unlimited_faults()
         self._origins: Origins = {}
+        self._on_read = on_read
 
     def add(self, source: str, file: Path | None, document: SeedDocument) -> None:
         """Add a document. Raises ``InvalidError``."""
@@ -121,7 +125,7 @@ class _Merger:
             add_datastore_id(ids, id, path, source)
             image_sets = self.baseline.setdefault(id, {})
             for j, image_set in enumerate(datastore.image_sets):
-                place = Place(source, file, f"{path}.imageSets[{j}]", id, image_set.image_set_id)
+                place = Place(source, file, f"{path}.imageSets[{j}]", id, image_set.image_set_id, self._on_read)
                 add_origin(self._origins, place)
                 image_sets[image_set.image_set_id] = _build_image_set(image_set, place)
             if datastore.generate is not None:
@@ -162,6 +166,7 @@ class Place(NamedTuple):
     path: str
     datastore_id: str
     image_set_id: str
+    on_read: OnRead | None = None
 
     def error(self, message: str, inside: str = "") -> InvalidError:
         return InvalidError(message, path=self.path + inside, source=self.source)
@@ -210,7 +215,7 @@ def _read_dicom(image_set: SeedImageSet, place: Place) -> tuple[Metadata, dict[s
     instances: dict[str, Instance] = {}
     for index, name in enumerate(image_set.dicom or ()):
         try:
-            for path in _list_dicom_files(name, place.file):
+            for path in _list_dicom_files(name, place):
                 instance = _read_instance(path)
                 if instance.uid in instances:
                     raise InvalidError(f"{path.name}: this instance is in another file, too")
@@ -221,14 +226,14 @@ def _read_dicom(image_set: SeedImageSet, place: Place) -> tuple[Metadata, dict[s
     return Metadata(make_document(list(instances.values())), place.datastore_id, place.image_set_id), frames
 
 
-def _list_dicom_files(name: str, seed: Path | None) -> list[Path]:
-    path = _beside(name, seed, "dicom")
+def _list_dicom_files(name: str, place: Place) -> list[Path]:
+    path = _beside(name, place, "dicom")
     if not path.is_dir():
         return [path]
     found = sorted(each for each in path.iterdir() if each.is_file() and each.name[0] != ".")
     if not found:
         raise InvalidError(f"{name}: there is no file in this folder")
-    return found
+    return [_beside(f"{name}/{each.name}", place, "dicom") for each in found]
 
 
 def _read_instance(path: Path) -> Instance:
@@ -256,7 +261,7 @@ def read_frame(given: str | FrameContent, place: Place, inside: str) -> bytes:
     if isinstance(given, FrameContent):
         return given.base64
     try:
-        return _read_bytes(given, place.file, "a frame")
+        return _read_bytes(given, place, "a frame")
     except InvalidError as error:
         raise place.error(error.message, inside) from None
 
@@ -345,28 +350,32 @@ def read_metadata(given: Document | None, place: Place, inside: str) -> Metadata
     if given is None:
         return None
     try:
-        content = _read_file(given, place.file) if isinstance(given, str) else given
+        content = _read_file(given, place) if isinstance(given, str) else given
         return Metadata(content, place.datastore_id, place.image_set_id)
     except InvalidError as error:
         raise place.error(error.message, inside + error.path.removeprefix("$")) from None
 
 
-def _read_file(name: str, seed: Path | None) -> Any:
-    content = _read_bytes(name, seed, "metadata")
+def _read_file(name: str, place: Place) -> Any:
+    content = _read_bytes(name, place, "metadata")
     try:
         return decode_json(content, dict[str, Any])
     except InvalidError as error:
         raise InvalidError(f"{name}: {error.message}") from None
 
 
-def _beside(name: str, seed: Path | None, what: str) -> Path:
-    if seed is None:
+def _beside(name: str, place: Place, what: str) -> Path:
+    """Return the path of a file or a folder beside the seed. Raises ``InvalidError``."""
+    if place.file is None:
         raise InvalidError(f"{what} can name a file only in a seed that is a file")
-    return seed.parent / name
+    path = place.file.parent / name
+    if place.on_read is not None:
+        place.on_read(path)
+    return path
 
 
-def _read_bytes(name: str, seed: Path | None, what: str) -> bytes:
-    path = _beside(name, seed, what)
+def _read_bytes(name: str, place: Place, what: str) -> bytes:
+    path = _beside(name, place, what)
     try:
         return path.read_bytes()
     except (OSError, ValueError) as error:
