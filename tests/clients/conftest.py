@@ -39,10 +39,17 @@ REQUIREMENTS = {
     "aws-cli": ["awscli"],
     "aiobotocore": ["aiobotocore"],
     "javascript": ["@aws-sdk/client-medical-imaging@3"],
-    "mcp-server": ["awslabs.healthimaging-mcp-server==0.1.1", "mcp<3"],  # what is seen of it belongs to the version
+    # what is seen of a published program belongs to its version, and to boto3's; mcp 2.0.0 is the last that tells an
+    # assistant why a tool failed
+    "mcp-server": ["awslabs.healthimaging-mcp-server==0.1.1", "boto3==1.44.8", "mcp==2.0.0"],
     "capo": ["capo-medical-imaging==0.10.0"],
+    "ahi": ["AHItoDICOMInterface==0.1.3.4", "pydicom<4"],  # it passes an argument that pydicom 4 will not know
+    "htj2k": ["imagecodecs==2026.3.6"],  # the encoder of frames; a later version loses pixels of the narrowest ones
     "user": [WHEEL + "pytest,sigv4,tls"],  # and nothing else
 }
+PYTHONS = {"htj2k": ">=3.11"} if sys.version_info < (3, 11) else {}
+"""Programs that this Python cannot run, and one that can: imagecodecs encodes HTJ2K on Python 3.11 and newer."""
+
 UV = [sys.executable, "-m", "uv"]
 
 
@@ -100,7 +107,8 @@ def install(name: str, folder: Path, requirements: list[str]) -> None:
         npm = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", str(folder)]
         subprocess.run([*npm, *requirements], check=True, cwd=folder)
     else:
-        subprocess.run([*UV, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
+        interpreter = PYTHONS.get(name, sys.executable)
+        subprocess.run([*UV, "venv", "--quiet", "--python", interpreter, str(folder)], check=True)
         python = str(folder / "bin" / "python")
         subprocess.run([*UV, "pip", "install", "--quiet", "--python", python, *requirements], check=True)
 
@@ -155,6 +163,18 @@ class Program(NamedTuple):
         assert finished.returncode == 0, finished.stderr
         return dict(json.loads(finished.stdout))
 
+    def execute(self, job: dict[str, Any], seed: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Run a job as users of a program do: with the wheel's ``exec`` in front, and nothing changed in the program.
+
+        A write is over when one request has seen LOCKED, and never by time.
+        """
+        command = [str(installed("boto3") / "bin" / "healthimaging-emulator"), "exec", "--transition-seconds", "none"]
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(seed, file)
+            file.flush()
+            options = ["--seed", file.name] if seed else []
+            return self._replace(command=[*command, *options, "--", *self.command]).do(job)
+
 
 def program(name: str) -> Program:
     if name == "javascript":
@@ -186,23 +206,43 @@ def expected() -> dict[tuple[str, str], list[dict[str, Any]]]:
     }
 
 
+FRAME = "0123456789abcdef" * 2
+PIXELS = "AAEC/w=="
+
 DOCUMENT: dict[str, Any] = {
     "Patient": {"DICOM": {"PatientID": "P1", "PatientName": "Doe^Jane"}},
     "Study": {
         "DICOM": {"StudyInstanceUID": "1.2.3", "StudyDescription": "Café, 東京"},
-        "Series": {"1.2.3.4": {"DICOM": {"Modality": "CT"}, "Instances": {"1.2.3.4.5": {"DICOM": {"Rows": 512}}}}},
+        "Series": {
+            "1.2.3.4": {
+                "DICOM": {"Modality": "CT", "SeriesInstanceUID": "1.2.3.4"},
+                "Instances": {"1.2.3.4.5": {"DICOM": {"Rows": 512}, "ImageFrames": [{"ID": FRAME}]}},
+            }
+        },
     },
 }
-"""The metadata document of the image set that ``stepwise`` serves."""
+"""The metadata document of the image set of ``SEED``."""
 
 HEAD = {"SchemaVersion": "1.1", "DatastoreID": DATASTORE, "ImageSetID": SAMPLE}
+
+
+def seed_of(document: Mapping[str, Any], frames: Mapping[str, str]) -> dict[str, Any]:
+    """Return the seed of one image set with one version; frames are in base64."""
+    version = {"versionId": "1", "imageSetState": "ACTIVE", "ImageSetWorkflowStatus": "CREATED", "createdAt": 1.5}
+    image_set = {
+        "imageSetId": SAMPLE,
+        "versions": [version],
+        "metadata": document,
+        "frames": {id: {"base64": content} for id, content in frames.items()},
+    }
+    return {"datastores": [{"datastoreId": DATASTORE, "imageSets": [image_set]}]}
+
+
+SEED = seed_of(DOCUMENT, {FRAME: PIXELS})
 
 
 @pytest.fixture
 def stepwise() -> Iterator[Server]:
     """Serve an image set with one version. A write is over when two requests have seen LOCKED, and never by time."""
-    version = {"versionId": "1", "imageSetState": "ACTIVE", "ImageSetWorkflowStatus": "CREATED", "createdAt": 1.5}
-    image_set = {"imageSetId": SAMPLE, "versions": [version], "metadata": DOCUMENT}
-    seed = {"datastores": [{"datastoreId": DATASTORE, "imageSets": [image_set]}]}
-    with Emulator.from_seed(seed, transition_reads=2, transition_seconds=None).serve() as server:
+    with Emulator.from_seed(SEED, transition_reads=2, transition_seconds=None).serve() as server:
         yield server
