@@ -54,16 +54,16 @@ def test_its_tools_are_these(the: Callable[[str], Program]) -> None:
         *("get_image_set", "get_image_set_metadata", "get_image_frame", "list_image_set_versions"),
         *("update_image_set_metadata", "copy_image_set", "delete_image_set"),
         *("remove_series_from_image_set", "remove_instance_from_image_set"),
+        *("search_image_sets", *SEARCHES_BY),
         *ASKS_FOR_TOO_MANY,
         *EXPORTS,
     }
-    need_search = {"search_image_sets", "search_by_patient_id", "search_by_study_uid", "search_by_series_uid"}
     not_emulated = {
         *("create_datastore", "get_datastore", "list_datastores", "delete_datastore"),
         *("start_dicom_import_job", "get_dicom_import_job", "list_dicom_import_jobs"),
         *("tag_resource", "untag_resource", "list_tags_for_resource"),
     }
-    assert set(the("mcp-server").execute({"calls": []})["tools"]) == tested | need_search | not_emulated
+    assert set(the("mcp-server").execute({"calls": []})["tools"]) == tested | not_emulated
 
 
 def test_it_reads_an_image_set_with_its_metadata_and_a_frame(use: Use) -> None:
@@ -240,6 +240,78 @@ def test_its_tools_for_whole_patients_studies_and_series_never_work(use: Use) ->
     )
     assert refused == [failed(tool, reason) for tool in ASKS_FOR_TOO_MANY]
     assert image_set == IMAGE_SET
+
+
+TAGS = {
+    "DICOMPatientId": "P1",
+    "DICOMPatientName": "Doe^Jane",
+    "DICOMStudyInstanceUID": "1.2.3",
+    "DICOMStudyDescription": "Café, 東京",
+    "DICOMNumberOfStudyRelatedSeries": 1,
+    "DICOMNumberOfStudyRelatedInstances": 1,
+    "DICOMSeriesInstanceUID": "1.2.3.4",
+    "DICOMSeriesModality": "CT",
+}
+
+
+def test_it_searches(use: Use) -> None:
+    by_patient = {"filters": [{"values": [{"DICOMPatientId": "P2"}], "operator": "EQUAL"}]}
+    found, nothing = use(
+        ("search_image_sets", {"datastore_id": DATASTORE}),
+        ("search_image_sets", {"datastore_id": DATASTORE, "search_criteria": by_patient}),
+    )
+    summary = {
+        "image_set_id": SAMPLE,
+        "version": 1,
+        "created_at": IMAGE_SET["created_at"],
+        "updated_at": IMAGE_SET["updated_at"],
+        "dicom_tags": TAGS,
+    }
+    assert found == {"image_sets_metadata_summaries": [summary], "next_token": None}
+    assert nothing == {"image_sets_metadata_summaries": [], "next_token": None}
+
+
+SEARCHES_BY: dict[str, dict[str, Any]] = {
+    "search_by_patient_id": PATIENT,
+    "search_by_study_uid": STUDY,
+    "search_by_series_uid": SERIES,
+}
+
+
+def test_it_searches_by_patient_study_and_series(use: Use) -> None:
+    """These tools return the answer of boto3 as it is."""
+    found = use(*[(tool, {"datastore_id": DATASTORE} | by) for tool, by in SEARCHES_BY.items()])
+    summary = {
+        "imageSetId": SAMPLE,
+        "version": 1,
+        "createdAt": "1970-01-01T00:00:01.500000Z",
+        "updatedAt": "1970-01-01T00:00:01.500000Z",
+        "storageTier": "FREQUENT_ACCESS",
+        "DICOMTags": TAGS,
+    }
+    assert found == [{"ResponseMetadata": ANY, "imageSetsMetadataSummaries": [summary]}] * 3
+
+
+def test_it_deletes_all_that_a_search_finds_if_that_is_a_page_at_most(use: Use) -> None:
+    criteria = {"criteria": {"DICOMPatientId": "P1"}, "max_deletions": 50}
+    deleted, image_set = use(
+        ("bulk_delete_by_criteria", {"datastore_id": DATASTORE} | criteria), ("get_image_set", IDS)
+    )
+    response = {
+        "ResponseMetadata": ANY,
+        "datastoreId": DATASTORE,
+        "imageSetId": SAMPLE,
+        "imageSetState": "LOCKED",
+        "imageSetWorkflowStatus": "DELETING",
+    }
+    assert deleted == {
+        "criteria": {"DICOMPatientId": "P1"},
+        "maxDeletions": 50,
+        "deletedImageSets": [{"imageSetId": SAMPLE, "status": "deleted", "response": response}],
+        "totalDeleted": 1,
+        "totalFound": 1,
+    }
+    assert image_set["image_set_workflow_status"] == "DELETING"
 
 
 def test_it_cannot_delete_by_modality(use: Use) -> None:

@@ -154,6 +154,49 @@ def test_capo_copies_an_image_set_and_deletes_it(the: Clients) -> None:
     }
 
 
+def test_capo_searches_page_by_page(the: Clients, expected: Expected) -> None:
+    """A search finds every image set that is not deleted."""
+    search = {"operation": "iter_search_image_sets", "arguments": {"datastore_id": DATASTORE, "max_results": 3}}
+    (found,) = the("capo").execute({"calls": [search]})["results"]
+    assert sorted(each["image_set_id"] for each in found) == sorted(
+        image_set
+        for (datastore, image_set), versions in expected.items()
+        if datastore == DATASTORE and versions[0]["imageSetState"] != "DELETED"
+    )
+    assert len(found) > 3
+
+
+def test_capo_searches_by_patient(the: Clients) -> None:
+    def search(patient: str) -> dict[str, Any]:
+        filters = [{"values": [{"DICOMPatientId": patient}], "operator": "EQUAL"}]
+        arguments = {"datastore_id": DATASTORE, "search_criteria": {"filters": filters}}
+        return {"operation": "search_image_sets", "arguments": arguments}
+
+    found, nothing = the("capo").execute({"calls": [search("P1"), search("P2")]}, SEED)["results"]
+    assert found == {
+        "image_sets_metadata_summaries": [
+            {
+                "image_set_id": SAMPLE,
+                "version": 1,
+                "created_at": 1.5,
+                "updated_at": 1.5,
+                "storage_tier": "FREQUENT_ACCESS",
+                "dicom_tags": {
+                    "dicom_patient_id": "P1",
+                    "dicom_patient_name": "Doe^Jane",
+                    "dicom_study_instance_uid": "1.2.3",
+                    "dicom_study_description": "Café, 東京",
+                    "dicom_number_of_study_related_series": 1,
+                    "dicom_number_of_study_related_instances": 1,
+                    "dicom_series_instance_uid": "1.2.3.4",
+                    "dicom_series_modality": "CT",
+                },
+            }
+        ]
+    }
+    assert nothing == {"image_sets_metadata_summaries": []}
+
+
 # AHItoDICOMInterface, AWS's reader: of an image set, it makes the DICOM files again that were imported.
 
 
@@ -188,4 +231,12 @@ def test_awss_reader_reads_one_frame_of_two(the: Clients, tmp_path: Path) -> Non
     seed = seed_of_instances(the, [instance])
     assert the("ahi").execute({**IDS, "folder": str(tmp_path / "read")}, seed) == {"saved": [True]}
     instance.PixelData = instance.PixelData[: 33 * 48 * 2]
+    assert dcmread(tmp_path / "read" / "1.2.3.4.1.dcm") == instance
+
+
+def test_awss_reader_finds_the_image_set_of_a_study(the: Clients, tmp_path: Path) -> None:
+    instance = make_instance(tmp_path, 1, (4, 4))
+    seed = seed_of_instances(the, [instance])
+    job = {"datastore_id": DATASTORE, "study": "1.2.3", "folder": str(tmp_path / "read")}
+    assert the("ahi").execute(job, seed) == {"saved": [True]}
     assert dcmread(tmp_path / "read" / "1.2.3.4.1.dcm") == instance

@@ -1,4 +1,4 @@
-"""Read an image set with AHItoDICOMInterface, AWS's own reader; save the DICOM files it makes."""
+"""Read an image set, or all of a study, with AHItoDICOMInterface, AWS's own reader; save the DICOM files it makes."""
 
 import json
 import multiprocessing
@@ -23,7 +23,10 @@ def main(job):
     signal.signal(signal.SIGALRM, give_up)
     signal.alarm(SECONDS)
     reader = AHItoDICOM(AHI_endpoint=job.get("endpoint"), fetcher_process_count=2, dicomizer_process_count=1)
-    datasets = reader.DICOMizeImageSet(datastore_id=job["datastore_id"], image_set_id=job["image_set_id"])
+    if "study" in job:
+        datasets = reader.DICOMizeByStudyInstanceUID(datastore_id=job["datastore_id"], study_instance_uid=job["study"])
+    else:
+        datasets = reader.DICOMizeImageSet(datastore_id=job["datastore_id"], image_set_id=job["image_set_id"])
     print(json.dumps({"saved": [reader.saveAsDICOM(dataset, job["folder"]) for dataset in datasets]}))
 
 
