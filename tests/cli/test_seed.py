@@ -32,7 +32,7 @@ def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_check_counts_the_contents(tmp_path: Path) -> None:
     result = run("seed", "check", str(DEMO))
-    assert (result.exit_code, result.stdout) == (0, "ok: 2 data stores, 22 image sets, 267 versions\n")
+    assert (result.exit_code, result.stdout) == (0, "ok: 2 data stores, 28 image sets, 277 versions\n")
     one = tmp_path / "one.yaml"
     one.write_text(f"datastores: [{{datastoreId: '{DATASTORE}'}}]")
     assert run("seed", "check", str(one)).stdout == "ok: 1 data store, 0 image sets, 0 versions\n"

@@ -31,7 +31,7 @@ def test_the_banner_has_the_url_the_seed_and_examples() -> None:
         text = "".join(banner)
     endpoint = f"http://emulator@127.0.0.1:{address.port}"
     assert f"is ready at http://127.0.0.1:{address.port}\n" in text
-    assert f"with 2 data stores, 22 image sets, 267 versions from {DEMO}\n" in text
+    assert f"with 2 data stores, 28 image sets, 277 versions from {DEMO}\n" in text
     assert f'boto3.client("medical-imaging", endpoint_url="{endpoint}")' in text
     assert f"aws medical-imaging list-image-set-versions --endpoint-url {endpoint}" in text
     assert f"--datastore-id {DATASTORE} --image-set-id {SAMPLE}" in text

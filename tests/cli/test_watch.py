@@ -213,7 +213,7 @@ def test_faults_are_watched_also_with_the_demo(caplog: pytest.LogCaptureFixture)
     assert [fault.id for fault in watched.emulator.faults] == ["b"]
     effects = "error, rateLimit, pagination, corrupt, connection, workflow, respond, latency"
     assert caplog.messages == [
-        f"loaded 2 data stores, 22 image sets, 267 versions from {DEMO}",
+        f"loaded 2 data stores, 28 image sets, 277 versions from {DEMO}",
         f"kept the seed: faults.json: $[0]: a fault needs an effect: {effects}",
     ]
 
@@ -284,5 +284,5 @@ def test_watch_is_also_a_variable_and_watches_the_faults_of_the_demo() -> None:
     save("faults.json", [])
     with serving("--faults", "faults.json", HEALTHIMAGING_EMULATOR_WATCH="true") as (process, banner):
         save("faults.json", [{"error": {"code": "ThrottlingException"}}])
-        assert read_line(process) == f"loaded 2 data stores, 22 image sets, 267 versions from {DEMO}\n"
+        assert read_line(process) == f"loaded 2 data stores, 28 image sets, 277 versions from {DEMO}\n"
         assert ask(banner).status == 429

@@ -126,12 +126,14 @@ def _part(whole: Mapping[str, Any], name: str, path: str) -> Mapping[str, Any]:
 def _make_document(image_set_id: str) -> dict[str, Any]:
     """Return a small document made from the id, for a version that has none of its own."""
     study, series, instance = (make_uid(level, image_set_id) for level in ("study", "series", "instance"))
-    instances = {instance: {"DICOM": {"SOPInstanceUID": instance}, "DICOMVRs": {}, "ImageFrames": []}}
+    attributes = {"SOPInstanceUID": instance, "InstanceNumber": "1"}
+    instances = {instance: {"DICOM": attributes, "DICOMVRs": {}, "ImageFrames": []}}
+    described = {"Modality": "OT", "SeriesInstanceUID": series, "SeriesNumber": "1"}
     return {
         "Patient": {"DICOM": {"PatientID": image_set_id[:16], "PatientName": None}},
         "Study": {
             "DICOM": {"StudyInstanceUID": study},
-            "Series": {series: {"DICOM": {"SeriesInstanceUID": series}, "Instances": instances}},
+            "Series": {series: {"DICOM": described, "Instances": instances}},
         },
     }
 
