@@ -18,7 +18,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib import pyplot
 
-from . import baseline, cases, peers, size
+from . import baseline, cases, peers, search, size
 from .measure import Benchmark, Row, explain, run
 
 HERE = Path(__file__).parent
@@ -29,6 +29,7 @@ TABLES: dict[str, tuple[Benchmark, ...]] = {
     "Start and stop": (cases.start_of_a_server, cases.start_in_process, cases.embedded_server),
     "Tests": (cases.a_hundred_tests, size.fresh),
     "Size": (size.last_page, size.append, size.loading),
+    "Search": (search.first, search.pages, search.others),
     "More than one process": (cases.replicas,),
     "Overhead": (cases.idle_memory, cases.plugin, cases.faults_and_journal),
 }
