@@ -167,7 +167,7 @@ def test_a_seed_that_is_replaced_is_that_of_all_accounts(emulator: Emulator) -> 
     )
     for id in ("000000000000", "111111111111", "222222222222"):
         account = emulator.account(id)
-        assert (account.store.image_sets(), len(account.faults)) == ({DATASTORE: {}}, 1)
+        assert (account.store.snapshot(), len(account.faults)) == ({DATASTORE: {}}, 1)
 
 
 def test_an_account_that_is_made_while_the_seed_is_replaced_has_the_new_one() -> None:
@@ -184,7 +184,7 @@ def test_an_account_that_is_made_while_the_seed_is_replaced_has_the_new_one() ->
     replacing = threading.Thread(target=emulator.replace_seed, args=[Seed(Baseline())])
     account = emulator.account()
     replacing.join()
-    assert account.store.image_sets() == {}
+    assert account.store.snapshot() == {}
 
 
 def test_a_mapping_is_a_seed() -> None:

@@ -46,7 +46,7 @@ class Account:
     @property
     def datastores(self) -> list[DatastoreHandle]:
         """All data stores."""
-        return [DatastoreHandle(self.store, id) for id in self.store.datastore_ids()]
+        return [DatastoreHandle(self.store, each.datastore_id) for each in self.store.datastores()]
 
     def datastore(self, datastore_id: str) -> DatastoreHandle:
         """Return a handle. Raises ``NotFoundError`` if there is no such data store."""
@@ -99,7 +99,7 @@ class Account:
     def export_seed(self) -> bytes:
         """See ``AccountInterface``."""
         with self._lock:
-            return write_seed(self.store.image_sets(), self.faults.without_counts())
+            return write_seed(self.store.snapshot(), self.faults.without_counts())
 
     def finish_transitions(self) -> None:
         """See ``AccountInterface``."""

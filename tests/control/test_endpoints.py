@@ -598,7 +598,7 @@ def test_an_exported_seed_loads_again(emulator: Emulator, ask: Ask) -> None:
     document = ask("GET", "/seed")
     loaded = load_seed(document)
     assert loaded.baseline[DATASTORE][SAMPLE].latest.version_id == "5"
-    assert loaded.baseline == emulator.account().store.image_sets()
+    assert loaded.baseline == emulator.account().store.snapshot()
     assert [fault.id for fault in loaded.faults] == ["a"]
 
 
@@ -610,7 +610,7 @@ def test_put_begins_again_with_another_seed(emulator: Emulator, ask: Ask) -> Non
     emulator.image_set(DATASTORE, UNKNOWN, account=A).append(image_set_state="LOCKED")
     assert ask("POST", "/reset", account=A) is None
     assert (newest_after_throttle(emulator), newest(emulator)["versionId"]) == ("3", "4")
-    assert SAMPLE not in emulator.account(A).store.image_sets()[DATASTORE]
+    assert SAMPLE not in emulator.account(A).store.snapshot()[DATASTORE]
 
 
 def newest_after_throttle(emulator: Emulator) -> str:
@@ -632,7 +632,7 @@ def test_post_adds_all_or_nothing(emulator: Emulator, ask: Ask) -> None:
     message = f"image set {SAMPLE} is in data store {DATASTORE} already"
     assert ask("POST", "/seed", both) == (409, {"code": "Conflict", "message": message})
     assert ask("GET", "/faults") == {"faults": []}
-    assert UNKNOWN not in emulator.account().store.image_sets()[DATASTORE]
+    assert UNKNOWN not in emulator.account().store.snapshot()[DATASTORE]
 
 
 def of_one(**image_set: Any) -> dict[str, Any]:

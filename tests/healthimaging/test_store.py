@@ -51,7 +51,7 @@ def ids(store: Store) -> list[str]:
 
 def test_an_image_set_that_nobody_changed_is_the_baselines_own(store: Store) -> None:
     assert store.image_set(*KEY) is ORIGINAL
-    assert store.image_sets() == BASELINE
+    assert store.snapshot() == BASELINE
 
 
 @pytest.mark.parametrize(
@@ -241,16 +241,16 @@ def test_add_refuses_bad_ids(store: Store, id: Any) -> None:
     with pytest.raises(InvalidError) as raised:
         store.edits.add(DATASTORE, id, {})
     assert raised.value.message == f"invalid image set id {expected}"
-    assert store.image_sets() == BASELINE
+    assert store.snapshot() == BASELINE
 
 
 def test_merge_adds_all_or_none(store: Store) -> None:
     other = ImageSet(datastore_id=DATASTORE, image_set_id=NEW, history=make_history(2))
     with pytest.raises(ConflictError):
-        store.edits.merge({UNKNOWN: {}, DATASTORE: {NEW: other, IMAGE_SET: other}})
-    assert store.image_sets() == BASELINE
-    store.edits.merge({UNKNOWN: {}, DATASTORE: {NEW: other}})
-    assert store.image_sets() == {DATASTORE: {IMAGE_SET: ORIGINAL, NEW: other}, UNKNOWN: {}}
+        store.edits.merge(Baseline({UNKNOWN: {}, DATASTORE: {NEW: other, IMAGE_SET: other}}))
+    assert store.snapshot() == BASELINE
+    store.edits.merge(Baseline({UNKNOWN: {}, DATASTORE: {NEW: other}}))
+    assert store.snapshot() == {DATASTORE: {IMAGE_SET: ORIGINAL, NEW: other}, UNKNOWN: {}}
 
 
 # Accounts, and going back.
@@ -272,15 +272,15 @@ def test_a_reset_drops_all_changes_also_those_that_are_due_later(store: Store, c
     store.reset()
     clock.advance(100)
     assert store.current(KEY) is ORIGINAL
-    assert store.image_sets() == BASELINE
+    assert store.snapshot() == BASELINE
 
 
 def test_a_reset_to_another_baseline_stays_with_it(store: Store) -> None:
     other = Baseline({DATASTORE: {NEW: ImageSet(datastore_id=DATASTORE, image_set_id=NEW, history=make_history(2))}})
     store.reset(other)
-    assert store.image_sets() == other
+    assert store.snapshot() == other
     store.reset()
-    assert store.image_sets() == other
+    assert store.snapshot() == other
 
 
 # Later.

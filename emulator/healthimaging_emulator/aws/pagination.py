@@ -73,6 +73,21 @@ def _signer(key: str, scope: str) -> Signer:
     return Signer(derived, key_derivation="none", digest_method=sha256)
 
 
+Rank = tuple[float, str]
+"""The place of an entry in a list that is ordered by a number, and by the id where numbers are equal."""
+
+
+def write_rank(rank: Rank) -> str:
+    """Return a key of a page for a place."""
+    return f"{rank[0]}~{rank[1]}"
+
+
+def read_rank(key: str) -> Rank | None:
+    """Return the place of a key; None for the start of the list."""
+    number, _, id = key.partition("~")
+    return (float(number) if number == "inf" else int(number), id) if key else None
+
+
 class Listing:
     """One request's walk through a list: where its page begins, and the token that leads on."""
 

@@ -105,12 +105,16 @@ class VersionList(_Body, frozen=True):
 
 
 class TransitionState(_Body, frozen=True):
-    """A transition under way: how many more requests may see it, and in how many seconds it is due."""
+    """A transition under way: how many more requests may see it, and in how many seconds it is due.
+
+    One of a data store or a job has its id as ``resource_id``.
+    """
 
     operation: str
     image_set_ids: list[str]
     reads: int | None
     seconds: float | None
+    resource_id: str | None = None
 
 
 class TransitionList(_Body, frozen=True):

@@ -204,6 +204,7 @@ def list_transitions(request: AnyRequest) -> TransitionList:
                 [image_set_id for _, image_set_id in each.ends],
                 each.reads,
                 None if each.due is None else round(max(0.0, each.due - elapsed), 3),
+                None if each.ends else each.subject,
             )
             for each in request.account.store.transitions
         ]

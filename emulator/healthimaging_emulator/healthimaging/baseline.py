@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from .records import ImageSet
+from .records import Datastore, ImageSet
 from .search_index import Index, make_entry
 
 ImageSets = Mapping[str, Mapping[str, ImageSet]]
@@ -15,10 +15,26 @@ ImageSets = Mapping[str, Mapping[str, ImageSet]]
 class Baseline(dict[str, dict[str, ImageSet]]):
     """Image sets by data store and id, as a seed describes them. It is not changed once accounts use it."""
 
-    def __init__(self, image_sets: Mapping[str, dict[str, ImageSet]] | None = None) -> None:
+    def __init__(
+        self,
+        image_sets: Mapping[str, dict[str, ImageSet]] | None = None,
+        datastores: Mapping[str, Datastore] | None = None,
+    ) -> None:
         super().__init__(image_sets or {})
+        self._datastores = dict(datastores or {})
         self._indexes: dict[str, Index] = {}
         self._lock = threading.Lock()
+
+    def add_datastore(self, record: Datastore) -> dict[str, ImageSet]:
+        """Set the properties of a data store, and return its image sets; only while a seed is built."""
+        self._datastores[record.datastore_id] = record
+        return self.setdefault(record.datastore_id, {})
+
+    def datastore(self, datastore_id: str) -> Datastore | None:
+        """Return a data store, or None; one without properties of its own is ACTIVE."""
+        if datastore_id not in self:
+            return None
+        return self._datastores.get(datastore_id) or Datastore(datastore_id=datastore_id)
 
     def index_of(self, datastore_id: str) -> Index:
         """Return the index for searches in a data store, made when it is first needed."""

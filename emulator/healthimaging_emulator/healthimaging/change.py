@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from ..clock import Moment
-from .messages import image_set_locked, image_set_not_found, not_latest
+from .messages import image_set_locked, image_set_not_found, not_latest, token_reused
 from .metadata import Metadata
-from .records import ImageSet, Version
+from .records import Datastore, ImageSet, Version
+from .shapes.datastore import DatastoreStatus
 from .transitions import Key, Pace, Transition
 
 if TYPE_CHECKING:
@@ -18,13 +20,15 @@ if TYPE_CHECKING:
 
 
 class Change:
-    """A change to several image sets, not yet committed."""
+    """A change to data stores and image sets, not yet committed."""
 
     def __init__(self, store: Store, moment: Moment, met: set[Transition]) -> None:
         self._store = store
         self._met = met
         self.moment = moment
         self.drafts: dict[Key, Draft] = {}
+        self.datastores: dict[str, Datastore] = {}
+        self.requests: dict[tuple[str, str], tuple[Struct, Struct]] = {}
         self.added = self.added_bytes = 0
         self.transition: Transition | None = None
         self.pace = Pace()
@@ -53,12 +57,42 @@ class Change:
 
     def begin_transition(self, name: str, pace: Pace, ends: Mapping[Draft, Callable[[float], Version]]) -> None:
         """Begin a transition. At its end, each draft's last version is replaced by the one made from the date."""
-        due = None if pace.seconds is None else self.moment.elapsed + pace.seconds
         keys = {(draft.record.datastore_id, draft.record.image_set_id): make for draft, make in ends.items()}
-        self.transition = Transition(name, keys, pace.reads, due)
+        self.transition = Transition(name, pace, self.moment.elapsed, keys)
         self.pace = pace
         for draft in ends:
             draft.record = structs.replace(draft.record, transition=self.transition)
+
+    def datastore(self, datastore_id: str) -> Datastore:
+        """Return a data store that is not deleted. Raises ``ResourceNotFoundException``."""
+        return self._store.existing_datastore(datastore_id)
+
+    def begin_datastore_transition(self, name: str, pace: Pace, record: Datastore, end: DatastoreStatus) -> None:
+        """Put a data store in a state that becomes another by itself."""
+        then = partial(self._store.end_datastore, record.datastore_id, end)
+        self.transition = Transition(name, pace, self.moment.elapsed, subject=record.datastore_id, then=then)
+        self.pace = pace
+        self.datastores[record.datastore_id] = structs.replace(record, transition=self.transition)
+
+    def is_empty(self, datastore_id: str) -> bool:
+        """Whether all image sets of a data store are deleted."""
+        return all(each.latest.image_set_state == "DELETED" for each in self._store.image_sets_of(datastore_id))
+
+    def recall(self, operation: str, token: str, input: Struct) -> Any:
+        """Return the output of an earlier request with the same token, or None.
+
+        Raises ``ConflictException`` if that request had another input.
+        """
+        earlier = self._store.requests.get((operation, token))
+        if earlier is None:
+            return None
+        if earlier[0] != input:
+            raise token_reused()
+        return earlier[1]
+
+    def remember(self, operation: str, token: str, input: Struct, output: Struct) -> None:
+        """Remember the output for later requests with the same token."""
+        self.requests[operation, token] = input, output
 
 
 class Draft:

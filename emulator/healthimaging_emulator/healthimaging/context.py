@@ -14,8 +14,8 @@ from ..aws.operation import In, Operation, Out
 from ..aws.pagination import Listing
 from ..clock import Moment
 from .change import Change
-from .messages import image_set_not_found, resource_arn
-from .records import ImageSet
+from .messages import datastore_not_active, image_set_not_found, resource_arn
+from .records import Datastore, ImageSet
 from .store import Store
 from .transitions import Pace, Transition
 
@@ -39,10 +39,32 @@ class Context:
     met: set[Transition] = field(default_factory=set)
     ended: list[Transition] = field(default_factory=list)
 
-    def meet(self, image_set: ImageSet) -> None:
-        """Note that the answer shows the locked state of an image set."""
-        if image_set.transition is not None:
-            self.met.add(image_set.transition)
+    def meet(self, record: ImageSet | Datastore) -> None:
+        """Note that the answer shows a state that ends by itself, or is a refusal because of it."""
+        if record.transition is not None:
+            self.met.add(record.transition)
+
+    def require_active(self, datastore_id: str) -> None:
+        """Raise ``ResourceNotFoundException`` or ``ConflictException`` unless a data store is ACTIVE."""
+        datastore = self.store.existing_datastore(datastore_id)
+        if datastore.status != "ACTIVE":
+            self.meet(datastore)
+            raise datastore_not_active(datastore_id)
+
+    def image_set(self, datastore_id: str, image_set_id: str) -> ImageSet:
+        """Return an image set of a data store that is ACTIVE; the image set may be deleted.
+
+        Raises ``ResourceNotFoundException`` and ``ConflictException``.
+        """
+        self.require_active(datastore_id)
+        return self.store.image_set(datastore_id, image_set_id)
+
+    def existing_image_set(self, datastore_id: str, image_set_id: str) -> ImageSet:
+        """Return an image set that is not deleted. Raises ``ResourceNotFoundException`` and ``ConflictException``."""
+        image_set = self.image_set(datastore_id, image_set_id)
+        if image_set.latest.image_set_state == "DELETED":
+            raise image_set_not_found(datastore_id, image_set_id)
+        return image_set
 
     @contextmanager
     def change(self) -> Iterator[Change]:
@@ -50,18 +72,14 @@ class Context:
         with self.store.change(self.met) as change:
             yield change
 
+    def datastore_arn(self, datastore_id: str) -> str:
+        """Return the ARN of a data store."""
+        return resource_arn(self.caller, {"datastoreId": [datastore_id]})
+
     def image_set_arn(self, image_set: ImageSet) -> str:
         """Return the ARN of an image set."""
         identifiers = {"datastoreId": [image_set.datastore_id], "imageSetId": [image_set.image_set_id]}
         return resource_arn(self.caller, identifiers)
-
-
-def existing_image_set(context: Context, datastore_id: str, image_set_id: str) -> ImageSet:
-    """Return an image set that is not deleted. Raises ``ResourceNotFoundException``."""
-    image_set = context.store.image_set(datastore_id, image_set_id)
-    if image_set.latest.image_set_state == "DELETED":
-        raise image_set_not_found(datastore_id, image_set_id)
-    return image_set
 
 
 MAX_TRIES = 5

@@ -18,9 +18,9 @@ from msgspec import structs
 from ..clock import Clock, Moment, duration
 from ..errors import ConflictError, EmulatorError, InvalidError, NotFoundError
 from ..settings import Settings
-from .baseline import ImageSets, measure
+from .baseline import Baseline, measure
 from .history import History
-from .records import ImageSet, Version, check_version, find_version, read_metadata
+from .records import Datastore, ImageSet, Version, check_version, find_version, read_metadata
 from .shapes.identifiers import DatastoreId, ImageSetId
 from .transitions import Key
 
@@ -50,36 +50,42 @@ class Edits:
         """How many edits wait until they are due."""
         return sum(map(len, self._waiting.values()))
 
-    def merge(self, added: ImageSets) -> None:
-        """Add image sets, all or none. Raises ``ConflictError``."""
+    def merge(self, added: Baseline) -> None:
+        """Add data stores and image sets, all or none. A data store that is there keeps its properties.
+
+        Raises ``ConflictError`` for an image set that is there.
+        """
         store = self._store
         with store.hold():
             for datastore_id, image_sets in added.items():
                 for image_set_id in image_sets:
                     if store.find(datastore_id, image_set_id) is not None:
                         raise ConflictError(f"image set {image_set_id} is in data store {datastore_id} already")
+            new = [datastore_id for datastore_id in added if store.find_datastore(datastore_id) is None]
             versions, size = measure(added)
-            store.add_up(versions - sum(map(store.has_datastore, added)), size)
-            for datastore_id, image_sets in added.items():
-                store.add_datastore(datastore_id)
-                store.put(*image_sets.values())
+            store.add_up(versions - len(added) + len(new), size)
+            for datastore_id in new:
+                store.put_datastore(added.datastore(datastore_id) or Datastore(datastore_id=datastore_id))
+            store.put(*(record for image_sets in added.values() for record in image_sets.values()))
 
     def add(self, datastore_id: str, image_set_id: str, members: Mapping[str, Any]) -> None:
         """Add an image set with its version 1, and its data store if that is new.
 
         By default the version is ACTIVE, CREATED, and created now. Raises ``ConflictError``.
         """
+        now = self._clock.now()
         defaults = {
             "version_id": "1",
             "image_set_state": "ACTIVE",
             "image_set_workflow_status": "CREATED",
-            "created_at": self._clock.now(),
+            "created_at": now,
         }
         _check_id(datastore_id, DatastoreId, "data store id")
         _check_id(image_set_id, ImageSetId, "image set id")
         version = check_version(defaults | dict(members), datastore_id, image_set_id)
         record = ImageSet(datastore_id=datastore_id, image_set_id=image_set_id, history=History.of([version]))
-        self.merge({datastore_id: {image_set_id: record}})
+        datastore = Datastore(datastore_id=datastore_id, created_at=now, updated_at=now)
+        self.merge(Baseline({datastore_id: {image_set_id: record}}, {datastore_id: datastore}))
 
     def append(self, key: Key, after: float, members: Mapping[str, Any]) -> Version | None:
         """Add the next version and return it, or None if it appears only in ``after`` seconds.

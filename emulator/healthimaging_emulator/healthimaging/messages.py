@@ -33,6 +33,21 @@ def frame_not_found(frame_id: str, image_set_id: str) -> ResourceNotFoundExcepti
     return ResourceNotFoundException(f"ImageFrame {frame_id} of ImageSet {image_set_id} was not found.")
 
 
+def datastore_not_active(datastore_id: str) -> ConflictException:
+    """Return the error for a data store that is being created or deleted."""
+    return ConflictException(f"Datastore {datastore_id} is not ACTIVE.")
+
+
+def datastore_not_empty(datastore_id: str) -> ConflictException:
+    """Return the error for deleting a data store that has image sets."""
+    return ConflictException(f"Datastore {datastore_id} is not empty.")
+
+
+def token_reused() -> ConflictException:
+    """Return the error for a client token that came with another request before."""
+    return ConflictException("The clientToken was used for another request.")
+
+
 def not_latest() -> ResourceNotFoundException:
     """Return the error for a write that names another version than the latest (recorded)."""
     return ResourceNotFoundException("Requested version(s) of ImageSet(s) is not the latest.")
@@ -89,4 +104,4 @@ def conflict(identifiers: Identifiers) -> ConflictException:
         return metadata_not_consistent()
     if "datastoreId" not in identifiers:
         return ConflictException("The request conflicts with an earlier one.")
-    return ConflictException(f"Datastore {identifiers['datastoreId'][0]} is not ACTIVE.")
+    return datastore_not_active(identifiers["datastoreId"][0])

@@ -1,4 +1,4 @@
-"""Image sets and versions as they are stored: frozen values, replaced whole. They are not the shape of any response."""
+"""Data stores, image sets and versions as they are stored: frozen values, replaced whole; no shape of a response."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..documents import explain
 from ..errors import InvalidError, suggestion
 from .history import History
 from .metadata import Metadata
+from .shapes.datastore import DatastoreStatus, LosslessStorageFormat
 from .shapes.identifiers import ImageSetExternalVersionId, Message, Timestamp
 from .shapes.image_set import ImageSetState, ImageSetWorkflowStatus, Overrides
 
@@ -72,6 +73,21 @@ class VersionMembers(TypedDict, total=False):
     metadata: Any
 
 
+class Datastore(Struct, frozen=True, kw_only=True, gc=False):
+    """A data store. ``transition`` is the one under way, while it is CREATING or DELETING."""
+
+    datastore_id: str
+    name: str | None = None
+    status: DatastoreStatus = "ACTIVE"
+    created_at: float | None = None
+    updated_at: float | None = None
+    kms_key_arn: str | None = None
+    lambda_authorizer_arn: str | None = None
+    lossless_storage_format: LosslessStorageFormat = "HTJ2K"
+    tags: Mapping[str, str] = {}
+    transition: Transition | None = None
+
+
 class ImageSet(Struct, frozen=True, kw_only=True, gc=False):
     """An image set. ``transition`` is the one under way, if an operation locked the latest version.
 
@@ -83,6 +99,7 @@ class ImageSet(Struct, frozen=True, kw_only=True, gc=False):
     history: History[Version]
     transition: Transition | None = None
     frames: Mapping[str, bytes] = {}
+    tags: Mapping[str, str] = {}
 
     @property
     def latest(self) -> Version:

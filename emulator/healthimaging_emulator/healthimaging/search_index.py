@@ -26,6 +26,7 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
+from ..aws.pagination import Rank
 from .dicom_tags import read_study_time
 from .metadata import tags_of
 from .records import ImageSet, Version
@@ -38,8 +39,6 @@ SMALLEST_SHARE = 8
 """A range that leaves fewer than one in so many entries is sorted; one that leaves more is tested entry by entry."""
 
 SortKey = Literal["created_at", "updated_at", "study_time"]
-Rank = tuple[float, str]
-"""The place of an entry in an order: the time, negative if the latest comes first, and the id."""
 
 
 class Entry(Struct, frozen=True, gc=False):
@@ -94,7 +93,7 @@ class Order(NamedTuple):
     is_descending: bool = True
 
     def rank(self, entry: Entry) -> Rank:
-        """Return the place of an entry."""
+        """Return the place of an entry: its time, negative if the latest comes first, and its id."""
         return self.rank_of(getattr(entry, self.key)), entry.image_set_id
 
     def rank_of(self, time: int | None) -> float:

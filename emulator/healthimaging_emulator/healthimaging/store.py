@@ -15,22 +15,28 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
-from msgspec import structs
+from msgspec import Struct, structs
 
+from ..aws.pagination import Rank
 from ..clock import Clock, Moment
 from ..settings import Settings
 from .baseline import Baseline, measure
 from .change import Change
 from .edits import Edits
 from .messages import datastore_not_found, image_set_not_found
-from .records import ImageSet
-from .search_index import AccountIndex, Entry, Query, Rank
+from .records import Datastore, ImageSet
+from .search_index import AccountIndex, Entry, Query
+from .shapes.datastore import DatastoreStatus
 from .transitions import Key, Pace, Transition
+
+MOST_REQUESTS = 1000
+"""Requests that are remembered by their client tokens; older ones are forgotten."""
 
 
 class Scheduled(Protocol):
@@ -60,6 +66,8 @@ class Store:
             if baseline is not None:
                 self._baseline, self._initially_added = baseline, measure(baseline)
             self._changed: dict[str, dict[str, ImageSet | None]] = {}  # None: a test has removed it
+            self._datastores: dict[str, Datastore] = {}
+            self.requests: OrderedDict[tuple[str, str], tuple[Struct, Struct]] = OrderedDict()
             self._indexes: dict[str, tuple[AccountIndex, set[str]]] = {}
             self._scheduled: list[tuple[float, int, Scheduled, Callable[[float], None]]] = []
             for transition in self._transitions:
@@ -87,32 +95,41 @@ class Store:
     def _find_original(self, key: Key) -> ImageSet | None:
         return self._baseline.get(key[0], {}).get(key[1])
 
-    def has_datastore(self, datastore_id: str) -> bool:
-        """Whether there is a data store."""
-        return datastore_id in self._baseline or datastore_id in self._changed
+    def find_datastore(self, datastore_id: str) -> Datastore | None:
+        """Return a data store, or None."""
+        return self._datastores.get(datastore_id) or self._baseline.datastore(datastore_id)
 
-    def require_datastore(self, datastore_id: str) -> None:
-        """Raise ``ResourceNotFoundException`` if there is no such data store."""
-        if not self.has_datastore(datastore_id):
+    def require_datastore(self, datastore_id: str) -> Datastore:
+        """Return a data store, also a deleted one. Raises ``ResourceNotFoundException``."""
+        found = self.find_datastore(datastore_id)
+        if found is None:
             raise datastore_not_found(datastore_id)
+        return found
+
+    def existing_datastore(self, datastore_id: str) -> Datastore:
+        """Return a data store that is not deleted. Raises ``ResourceNotFoundException``."""
+        found = self.require_datastore(datastore_id)
+        if found.status == "DELETED":
+            raise datastore_not_found(datastore_id)
+        return found
+
+    def datastores(self) -> list[Datastore]:
+        """Return all data stores: first those of the baseline."""
+        ids = {**self._baseline, **self._datastores}
+        return [found for id in ids if (found := self.find_datastore(id)) is not None]
 
     def current(self, key: Key) -> ImageSet:
         """Return an image set as it is now, outside of a request. Raises ``ResourceNotFoundException``."""
         self.settle(self._clock.read())
         return self.image_set(*key)
 
-    def datastore_ids(self) -> list[str]:
-        """Return the ids of all data stores: first those of the baseline."""
-        return list({**self._baseline, **self._changed})
-
-    def image_sets(self) -> dict[str, dict[str, ImageSet]]:
-        """Return all image sets, by data store and id."""
+    def snapshot(self) -> Baseline:
+        """Return all data stores and image sets as they are now."""
         with self._lock:
             self.settle(self._clock.read())
-            return {
-                datastore_id: {each.image_set_id: each for each in self.image_sets_of(datastore_id)}
-                for datastore_id in self.datastore_ids()
-            }
+            records = {each.datastore_id: each for each in self.datastores()}
+            image_sets = {id: {each.image_set_id: each for each in self.image_sets_of(id)} for id in records}
+            return Baseline(image_sets, records)
 
     def image_sets_of(self, datastore_id: str) -> Iterator[ImageSet]:
         """Return the image sets of one data store: first the unchanged ones, then the ones the account has changed."""
@@ -175,6 +192,8 @@ class Store:
             yield change
             self.add_up(change.added, change.added_bytes)
             self.put(*[draft.record for draft in change.drafts.values()])
+            self._datastores |= change.datastores
+            self._remember(change.requests)
             if change.transition is not None:
                 self._begin(change.transition, change.pace, moment)
 
@@ -235,6 +254,11 @@ class Store:
         elif transition.due is not None:
             self.schedule(transition.due, transition, partial(self._end, transition))
 
+    def _remember(self, requests: Mapping[tuple[str, str], tuple[Struct, Struct]]) -> None:
+        self.requests |= requests
+        while len(self.requests) > MOST_REQUESTS:
+            self.requests.popitem(last=False)
+
     def _end(self, transition: Transition, date: float) -> None:
         """Replace the locked versions by their final ones, in one step for all image sets of the transition."""
         if transition.is_over:
@@ -246,6 +270,8 @@ class Store:
             if record is not None and record.transition is transition:  # a test may have put something else there
                 history = record.history.replace_last(make(date))
                 self.put(structs.replace(record, history=history, transition=None))
+        if transition.then is not None:
+            transition.then(date)
         if len(self._scheduled) > 64 + 2 * (len(self._transitions) + self.edits.pending):
             self._forget_ended()
 
@@ -278,9 +304,14 @@ class Store:
         original = self._find_original((datastore_id, image_set_id))
         self.add_up(min(0, (len(original.history) if original else 0) - len(record.history)))
 
-    def add_datastore(self, datastore_id: str) -> None:
-        """Add a data store, if there is none of that id."""
-        self._changed.setdefault(datastore_id, {})
+    def put_datastore(self, record: Datastore) -> None:
+        """Put a data store in the place of another, or add it."""
+        self._datastores[record.datastore_id] = record
+
+    def end_datastore(self, datastore_id: str, status: DatastoreStatus, date: float) -> None:
+        """End the transition of a data store."""
+        record = self._datastores[datastore_id]
+        self.put_datastore(structs.replace(record, status=status, updated_at=date, transition=None))
 
     def _write(self, datastore_id: str, image_set_id: str, record: ImageSet | None) -> None:
         self._changed.setdefault(datastore_id, {})[image_set_id] = record

@@ -33,20 +33,30 @@ class Pace(NamedTuple):
 class Transition:
     """A change that is under way. The lock of the store guards its fields.
 
-    ``ends`` has a function for each image set that makes its final version from the date of the end. ``due`` is by the
-    elapsed time of the account's clock.
+    ``ends`` has a function for each image set that makes its final version from the date of the end. ``then`` does
+    whatever else belongs to the end, for the resource that ``subject`` names. ``due`` is by the elapsed time of the
+    account's clock.
     """
 
-    __slots__ = ("due", "ends", "is_over", "name", "reads")
+    __slots__ = ("due", "ends", "is_over", "name", "reads", "subject", "then")
 
     def __init__(
-        self, name: str, ends: Mapping[Key, Callable[[float], Version]], reads: int | None, due: float | None
+        self,
+        name: str,
+        pace: Pace,
+        elapsed: float,
+        ends: Mapping[Key, Callable[[float], Version]] | None = None,
+        *,
+        subject: str = "",
+        then: Callable[[float], None] | None = None,
     ) -> None:
         self.name = name
-        self.ends = ends
-        self.reads = reads
-        self.due = due
+        self.reads = pace.reads
+        self.due = None if pace.seconds is None else elapsed + pace.seconds
+        self.ends = ends or {}
+        self.subject = subject or ", ".join(image_set_id for _, image_set_id in self.ends)
+        self.then = then
         self.is_over = False
 
     def __str__(self) -> str:
-        return f"{self.name} of {', '.join(image_set_id for _, image_set_id in self.ends)}"
+        return f"{self.name} of {self.subject}"

@@ -9,6 +9,14 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from ..faults.fault import Fault
+from ..healthimaging.shapes.datastore import (
+    DatastoreName,
+    DatastoreStatus,
+    KmsKeyArn,
+    LambdaArn,
+    LosslessStorageFormat,
+    TagMap,
+)
 from ..healthimaging.shapes.identifiers import DatastoreId, ImageFrameId, ImageSetExternalVersionId, ImageSetId, Message
 from ..healthimaging.shapes.image_set import ImageSetState, ImageSetWorkflowStatus, Overrides
 
@@ -101,12 +109,21 @@ class SeedImageSet(_Part, frozen=True, kw_only=True):
     metadata: Document | None = None
     frames: dict[ImageFrameId, str | FrameContent] = {}
     dicom: Annotated[list[str], Meta(min_length=1)] | None = None
+    tags: Annotated[TagMap, Meta(max_length=50)] = {}
 
 
 class SeedDatastore(_Part, frozen=True, kw_only=True):
-    """A data store with its image sets: written, generated, both or none."""
+    """A data store with its image sets: written, generated, both or none. By default it is ACTIVE."""
 
     datastore_id: DatastoreId
+    datastore_name: DatastoreName | None = None
+    datastore_status: DatastoreStatus = "ACTIVE"
+    created_at: Time | None = None
+    updated_at: Time | None = None
+    kms_key_arn: KmsKeyArn | None = None
+    lambda_authorizer_arn: LambdaArn | None = None
+    lossless_storage_format: LosslessStorageFormat = "HTJ2K"
+    tags: Annotated[TagMap, Meta(max_length=50)] = {}
     image_sets: list[SeedImageSet] = []
     generate: GenerateImageSets | None = None
 

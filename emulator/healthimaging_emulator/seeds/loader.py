@@ -20,7 +20,7 @@ from ..healthimaging.baseline import Baseline
 from ..healthimaging.history import History
 from ..healthimaging.imports.instance import Instance, NotImportable, make_document, read_instance
 from ..healthimaging.metadata import Metadata
-from ..healthimaging.records import ImageSet, Version
+from ..healthimaging.records import Datastore, ImageSet, Version
 from ..settings import Settings
 from . import generate
 from .document import (
@@ -28,6 +28,7 @@ from .document import (
     FrameContent,
     Generate,
     GenerateImageSets,
+    SeedDatastore,
     SeedDocument,
     SeedImageSet,
     SeedVersion,
@@ -123,7 +124,7 @@ class _Merger:
         for i, datastore in enumerate(document.datastores):
             id, path = datastore.datastore_id, f"$.datastores[{i}]"
             add_datastore_id(ids, id, path, source)
-            image_sets = self.baseline.setdefault(id, {})
+            image_sets = self._add_datastore(datastore, path, source)
             for j, image_set in enumerate(datastore.image_sets):
                 place = Place(source, file, f"{path}.imageSets[{j}]", id, image_set.image_set_id, self._on_read)
                 add_origin(self._origins, place)
@@ -132,6 +133,18 @@ class _Merger:
                 self._generate(datastore.generate, Place(source, file, f"{path}.generate", id, ""))
         _check_faults(self._engine, source, document.faults, "$.faults")
         self.faults += document.faults
+
+    def _add_datastore(self, datastore: SeedDatastore, path: str, source: str) -> dict[str, ImageSet]:
+        """Add a data store, or the image sets of one that another document has described."""
+        try:
+            record = build_datastore(datastore)
+        except InvalidError as error:
+            raise InvalidError(error.message, path=path + error.path, source=source) from None
+        if self.baseline.datastore(record.datastore_id) not in (None, Datastore(datastore_id=record.datastore_id)):
+            if record == Datastore(datastore_id=record.datastore_id):
+                return self.baseline[record.datastore_id]
+            raise InvalidError("another document describes this data store", path=path, source=source)
+        return self.baseline.add_datastore(record)
 
     def _generate(self, numbers: GenerateImageSets, place: Place) -> None:
         image_sets = self.baseline[place.datastore_id]
@@ -144,6 +157,22 @@ class _Merger:
             if image_set.image_set_id in image_sets:
                 raise place.error("these image sets are there already: give another seed")
             image_sets[image_set.image_set_id] = image_set
+
+
+def build_datastore(written: SeedDatastore) -> Datastore:
+    """Build a data store. Raises ``InvalidError``."""
+    created_at = None if written.created_at is None else _read_time(written.created_at, "createdAt")
+    return Datastore(
+        datastore_id=written.datastore_id,
+        name=written.datastore_name,
+        status=written.datastore_status,
+        created_at=created_at,
+        updated_at=created_at if written.updated_at is None else _read_time(written.updated_at, "updatedAt"),
+        kms_key_arn=written.kms_key_arn,
+        lambda_authorizer_arn=written.lambda_authorizer_arn,
+        lossless_storage_format=written.lossless_storage_format,
+        tags=written.tags,
+    )
 
 
 def _unlimited_faults(faults: Sequence[Fault] = ()) -> Faults:
@@ -195,7 +224,13 @@ def _build_image_set(image_set: SeedImageSet, place: Place) -> ImageSet:
     frames |= {id: read_frame(given, place, f".frames.{id}") for id, given in image_set.frames.items()}
     for mistake in find_unnamed_frames(frames, history, place):
         raise mistake
-    return ImageSet(datastore_id=place.datastore_id, image_set_id=place.image_set_id, history=history, frames=frames)
+    return ImageSet(
+        datastore_id=place.datastore_id,
+        image_set_id=place.image_set_id,
+        history=history,
+        frames=frames,
+        tags=image_set.tags,
+    )
 
 
 def read_shared(image_set: SeedImageSet, place: Place) -> tuple[Metadata | None, dict[str, bytes]]:

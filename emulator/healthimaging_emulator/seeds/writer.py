@@ -9,25 +9,51 @@ import msgspec
 from msgspec import structs
 
 from ..faults.fault import Fault
-from ..healthimaging.baseline import ImageSets
+from ..healthimaging.baseline import Baseline
 from ..healthimaging.metadata import Metadata
-from ..healthimaging.records import ImageSet
+from ..healthimaging.records import Datastore, ImageSet
+
+MEMBERS = {
+    "name": "datastoreName",
+    "status": "datastoreStatus",
+    "created_at": "createdAt",
+    "updated_at": "updatedAt",
+    "kms_key_arn": "kmsKeyArn",
+    "lambda_authorizer_arn": "lambdaAuthorizerArn",
+    "lossless_storage_format": "losslessStorageFormat",
+    "tags": "tags",
+}
+"""Properties of a data store, and their names in a seed."""
 
 
-def write_seed(image_sets: ImageSets, faults: Sequence[Fault] = ()) -> bytes:
+def write_seed(baseline: Baseline, faults: Sequence[Fault] = ()) -> bytes:
     """Return a seed in JSON, newest versions first."""
     datastores = [
-        {"datastoreId": datastore_id, "imageSets": [_write_image_set(each) for each in records.values()]}
-        for datastore_id, records in image_sets.items()
+        _write_datastore(baseline.datastore(datastore_id))
+        | {"imageSets": [_write_image_set(each) for each in records.values()]}
+        for datastore_id, records in baseline.items()
     ]
     document = {"datastores": datastores} | ({"faults": faults} if faults else {})
     return msgspec.json.encode(document, enc_hook=_write_metadata)
+
+
+def _write_datastore(record: Datastore | None) -> dict[str, Any]:
+    """Return the properties of a data store that are not those of any other one."""
+    assert record is not None
+    unset = Datastore(datastore_id=record.datastore_id)
+    written = {"datastoreId": record.datastore_id}
+    for name, value in structs.asdict(record).items():
+        if name in MEMBERS and value != getattr(unset, name):
+            written[MEMBERS[name]] = value
+    return written
 
 
 def _write_image_set(image_set: ImageSet) -> dict[str, Any]:
     versions = image_set.history[:][::-1]
     shared = versions[0].metadata
     written: dict[str, Any] = {"imageSetId": image_set.image_set_id}
+    if image_set.tags:
+        written["tags"] = image_set.tags
     named = {id for version in versions if version.metadata for id in version.metadata.frames}
     frames = {id: {"base64": content} for id, content in image_set.frames.items() if id in named}
     if frames:

@@ -15,7 +15,7 @@ from ...aws.members import label, payload, query, sensitive
 from ...aws.operation import Operation
 from ...errors import LimitExceededError
 from ..change import Change, Draft
-from ..context import Context, ReadAgain, existing_image_set
+from ..context import Context, ReadAgain
 from ..copies import (
     MISMATCH,
     CopyFailed,
@@ -96,7 +96,7 @@ def copy_image_set(input: Input, context: Context) -> Output:
     emulator is reached, ``ServiceQuotaExceededException``.
     """
     selection = _read_selection(input)
-    source = existing_image_set(context, input.datastore_id, input.source_image_set_id)
+    source = context.existing_image_set(input.datastore_id, input.source_image_set_id)
     destination = _find_destination(input, context, selection, source)
     destination_id = uuid.uuid4().hex if destination is None else destination.image_set_id
     outcome = _compute_outcome(input, context, selection, source, destination, destination_id)  # before any lock
@@ -144,7 +144,7 @@ def _find_destination(input: Input, context: Context, selection: Selection | Non
     """Return the image set to copy into: the one that is named, or the primary one of the series to promote to."""
     named = input.copy_image_set_information.destination_image_set
     if named is not None:
-        return existing_image_set(context, input.datastore_id, named.image_set_id)
+        return context.existing_image_set(input.datastore_id, named.image_set_id)
     if not input.promote_to_primary:
         return None
     if source.latest.is_primary:

@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/healthimaging/latest/APIReference/API_CreateDatastore.html
 """
 
+import uuid
 from typing import Annotated
 
 from msgspec import Struct
@@ -10,6 +11,8 @@ from msgspec import Struct
 from ...aws import errors
 from ...aws.members import idempotency_token
 from ...aws.operation import Operation
+from ..context import Context
+from ..records import Datastore
 from ..shapes.datastore import DatastoreName, DatastoreStatus, KmsKeyArn, LambdaArn, LosslessStorageFormat, TagMap
 from ..shapes.identifiers import ClientToken, DatastoreId
 
@@ -32,12 +35,41 @@ class Output(Struct, frozen=True, kw_only=True, rename="camel"):
     datastore_status: DatastoreStatus
 
 
+def create_datastore(input: Input, context: Context) -> Output:
+    """Begin to create a data store: it is CREATING, and becomes ACTIVE by itself. Names need not be unique.
+
+    Raises ``ConflictException`` for a client token that came with another request.
+    """
+    with context.change() as change:
+        earlier: Output | None = change.recall("CreateDatastore", input.client_token, input)
+        if earlier is not None:
+            return earlier
+        date = change.moment.date
+        record = Datastore(
+            datastore_id=uuid.uuid4().hex,
+            name=input.datastore_name,
+            status="CREATING",
+            created_at=date,
+            updated_at=date,
+            kms_key_arn=input.kms_key_arn,
+            lambda_authorizer_arn=input.lambda_authorizer_arn,
+            lossless_storage_format=input.lossless_storage_format or "HTJ2K",
+            tags=input.tags or {},
+        )
+        end: DatastoreStatus = "CREATE_FAILED" if context.workflow.failure else "ACTIVE"
+        change.begin_datastore_transition("CreateDatastore", context.workflow.pace, record, end)
+        output = Output(datastore_id=record.datastore_id, datastore_status="CREATING")
+        change.remember("CreateDatastore", input.client_token, input, output)
+    return output
+
+
 CREATE_DATASTORE = Operation(
     name="CreateDatastore",
     method="POST",
     path="/datastore",
     input=Input,
     output=Output,
+    handler=create_datastore,
     is_asynchronous=True,
     errors=(
         errors.ThrottlingException,

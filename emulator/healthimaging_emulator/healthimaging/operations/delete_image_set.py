@@ -38,6 +38,7 @@ def delete_image_set(input: Input, context: Context) -> Output:
 
     Raises ``ResourceNotFoundException``, also for an image set that is deleted, and ``ConflictException``.
     """
+    context.require_active(input.datastore_id)
     with context.change() as change:
         image_set = change.image_set(input.datastore_id, input.image_set_id)
         image_set.require_existing()

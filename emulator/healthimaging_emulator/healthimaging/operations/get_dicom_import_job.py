@@ -18,7 +18,7 @@ class DICOMImportJobProperties(Struct, frozen=True, kw_only=True, rename="camel"
     """The properties of an import job."""
 
     job_id: JobId
-    job_name: JobName
+    job_name: JobName | None
     job_status: JobStatus
     datastore_id: DatastoreId
     data_access_role_arn: RoleArn

@@ -11,7 +11,7 @@ from msgspec import Struct
 from ...aws import errors
 from ...aws.members import header, label, payload
 from ...aws.operation import Operation
-from ..context import Context, existing_image_set
+from ..context import Context
 from ..frames import content_type_of
 from ..messages import frame_not_found
 from ..metadata import Metadata
@@ -42,7 +42,7 @@ class Output(Struct, frozen=True, kw_only=True, rename="camel"):
 
 def get_image_frame(input: Input, context: Context) -> Output:
     """Return a frame that any version of the image set names. Raises ``ResourceNotFoundException``."""
-    image_set = existing_image_set(context, input.datastore_id, input.image_set_id)
+    image_set = context.existing_image_set(input.datastore_id, input.image_set_id)
     frame_id = input.image_frame_information.image_frame_id
     for metadata in _documents(image_set):
         if frame_id in metadata.frames and frame_id in image_set.frames:

@@ -45,7 +45,7 @@ class Output(Struct, frozen=True, kw_only=True, rename="camel"):
 
 def get_image_set(input: Input, context: Context) -> Output:
     """Return the properties of one version. Raises ``ResourceNotFoundException``."""
-    image_set = context.store.image_set(input.datastore_id, input.image_set_id)
+    image_set = context.image_set(input.datastore_id, input.image_set_id)
     version = image_set.version(input.version_id)
     if version is None:
         raise version_not_found(str(input.version_id), input.image_set_id)

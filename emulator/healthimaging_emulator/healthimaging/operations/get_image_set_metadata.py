@@ -10,7 +10,7 @@ from msgspec import Struct
 from ...aws import errors
 from ...aws.members import header, label, payload, query
 from ...aws.operation import Operation
-from ..context import Context, existing_image_set
+from ..context import Context
 from ..messages import metadata_not_consistent, version_not_found
 from ..metadata import metadata_of
 from ..shapes.identifiers import DatastoreId, ImageSetExternalVersionId, ImageSetId
@@ -37,7 +37,7 @@ def get_image_set_metadata(input: Input, context: Context) -> Output:
 
     Raises ``ResourceNotFoundException``, and ``ConflictException`` while the version is being written.
     """
-    image_set = existing_image_set(context, input.datastore_id, input.image_set_id)
+    image_set = context.existing_image_set(input.datastore_id, input.image_set_id)
     version = image_set.version(input.version_id)
     if version is None:
         raise version_not_found(str(input.version_id), input.image_set_id)

@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/healthimaging/latest/APIReference/API_ListDatastores.html
 """
 
+import math
 from typing import Annotated
 
 from msgspec import Struct
@@ -10,6 +11,9 @@ from msgspec import Struct
 from ...aws import errors
 from ...aws.members import query
 from ...aws.operation import Operation
+from ...aws.pagination import Rank, read_rank, write_rank
+from ..context import Context
+from ..records import Datastore
 from ..shapes.datastore import DatastoreName, DatastoreStatus
 from ..shapes.identifiers import Arn, DatastoreId, MaxResults, NextToken, Timestamp
 
@@ -18,7 +22,7 @@ class DatastoreSummary(Struct, frozen=True, kw_only=True, rename="camel"):
     """A data store in a list."""
 
     datastore_id: DatastoreId
-    datastore_name: DatastoreName
+    datastore_name: DatastoreName | None
     datastore_status: DatastoreStatus
     datastore_arn: Arn | None = None
     created_at: Timestamp | None = None
@@ -40,12 +44,43 @@ class Output(Struct, frozen=True, kw_only=True, rename="camel"):
     next_token: NextToken | None = None
 
 
+def list_datastores(input: Input, context: Context) -> Output:
+    """Return one page of the data stores, the newest first. Raises ``ValidationException`` for a wrong token."""
+    start, size = read_rank(context.listing.start_key()), input.max_results or context.listing.page_size
+    status = input.datastore_status
+    ranked = sorted((_rank(each), each) for each in context.store.datastores() if status in (None, each.status))
+    found = [(rank, each) for rank, each in ranked if start is None or rank > start]
+    page = found[:size]
+    for _, record in page:
+        context.meet(record)
+    return Output(
+        datastore_summaries=tuple([_summarize(record, context) for _, record in page]),
+        next_token=context.listing.next_token(write_rank(page[-1][0])) if len(found) > size else None,
+    )
+
+
+def _rank(record: Datastore) -> Rank:
+    return math.inf if record.created_at is None else -round(record.created_at * 1000), record.datastore_id
+
+
+def _summarize(record: Datastore, context: Context) -> DatastoreSummary:
+    return DatastoreSummary(
+        datastore_id=record.datastore_id,
+        datastore_name=record.name,
+        datastore_status=record.status,
+        datastore_arn=context.datastore_arn(record.datastore_id),
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+    )
+
+
 LIST_DATASTORES = Operation(
     name="ListDatastores",
     method="GET",
     path="/datastore",
     input=Input,
     output=Output,
+    handler=list_datastores,
     errors=(
         errors.ThrottlingException,
         errors.AccessDeniedException,

@@ -18,7 +18,7 @@ class DICOMImportJobSummary(Struct, frozen=True, kw_only=True, rename="camel"):
     """An import job in a list."""
 
     job_id: JobId
-    job_name: JobName
+    job_name: JobName | None
     job_status: JobStatus
     datastore_id: DatastoreId
     data_access_role_arn: RoleArn | None = None

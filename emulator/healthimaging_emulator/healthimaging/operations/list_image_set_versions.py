@@ -61,7 +61,7 @@ def list_image_set_versions(input: Input, context: Context) -> Output:
     A token names a version and not an offset, so a version added between two pages repeats and skips no entry.
     """
     start = context.listing.start_key()
-    image_set = context.store.image_set(input.datastore_id, input.image_set_id)
+    image_set = context.image_set(input.datastore_id, input.image_set_id)
     history = image_set.history
     end = history.index_of(int(start)) if start else len(history)
     first = max(0, end - (input.max_results or context.listing.page_size))

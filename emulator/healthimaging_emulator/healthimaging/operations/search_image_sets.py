@@ -3,7 +3,6 @@
 https://docs.aws.amazon.com/healthimaging/latest/APIReference/API_SearchImageSets.html
 """
 
-import math
 from typing import Annotated
 
 from msgspec import Struct, field
@@ -11,9 +10,10 @@ from msgspec import Struct, field
 from ...aws import errors
 from ...aws.members import label, payload, query, sensitive
 from ...aws.operation import Operation
+from ...aws.pagination import read_rank, write_rank
 from ..context import Context
 from ..search import read_criteria
-from ..search_index import Entry, Rank
+from ..search_index import Entry
 from ..shapes.identifiers import DatastoreId, ImageSetId, MaxResults, NextToken, Timestamp
 from ..shapes.image_set import StorageTier
 from ..shapes.search import DICOMTags, SearchCriteria, Sort
@@ -57,23 +57,15 @@ def search_image_sets(input: Input, context: Context) -> Output:
     """
     query = read_criteria(input.search_criteria)
     start = context.listing.start_key()
+    context.require_active(input.datastore_id)
     size = input.max_results or context.listing.page_size
-    found = context.store.search(input.datastore_id, query, _read_key(start), size + 1)
+    found = context.store.search(input.datastore_id, query, read_rank(start), size + 1)
     page = found[:size]
     return Output(
         image_sets_metadata_summaries=tuple([_summarize(entry, input, context) for entry in page]),
         sort=input.search_criteria.sort if input.search_criteria else None,
-        next_token=context.listing.next_token(_write_key(query.order.rank(page[-1]))) if len(found) > size else None,
+        next_token=context.listing.next_token(write_rank(query.order.rank(page[-1]))) if len(found) > size else None,
     )
-
-
-def _write_key(rank: Rank) -> str:
-    return f"{rank[0]}~{rank[1]}"
-
-
-def _read_key(key: str) -> Rank | None:
-    time, _, image_set_id = key.partition("~")
-    return (math.inf if time == "inf" else int(time), image_set_id) if key else None
 
 
 def _summarize(entry: Entry, input: Input, context: Context) -> ImageSetsMetadataSummary:

@@ -10,8 +10,10 @@ from msgspec import Meta, Struct
 from ...aws import errors
 from ...aws.members import label, query
 from ...aws.operation import Operation
+from ..context import Context
 from ..shapes.datastore import TagKey
 from ..shapes.identifiers import Arn
+from ..tags import change_tags
 
 
 class Input(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -25,6 +27,13 @@ class Output(Struct, frozen=True, kw_only=True, rename="camel"):
     """The answer, which has no members."""
 
 
+def untag_resource(input: Input, context: Context) -> Output:
+    """Remove tags, as far as they are there. Raises ``ResourceNotFoundException``."""
+    keys = frozenset(input.tag_keys)
+    change_tags(context, input.resource_arn, lambda tags: {key: tags[key] for key in tags if key not in keys})
+    return Output()
+
+
 UNTAG_RESOURCE = Operation(
     name="UntagResource",
     method="DELETE",
@@ -32,6 +41,7 @@ UNTAG_RESOURCE = Operation(
     status=204,  # AWS sends it, although the model says 200
     input=Input,
     output=Output,
+    handler=untag_resource,
     errors=(
         errors.ThrottlingException,
         errors.AccessDeniedException,

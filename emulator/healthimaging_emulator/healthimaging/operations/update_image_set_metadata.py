@@ -15,7 +15,7 @@ from ...aws.members import label, payload, query, sensitive
 from ...aws.operation import Operation
 from ...errors import LimitExceededError
 from ..change import Draft
-from ..context import Context, ReadAgain, existing_image_set
+from ..context import Context, ReadAgain
 from ..messages import version_not_found
 from ..metadata import Metadata, metadata_of
 from ..metadata_updates import UpdateFailed, Updates, apply_updates, keep_study_part
@@ -74,7 +74,7 @@ def update_image_set_metadata(input: Input, context: Context) -> Output:
     emulator is reached, ``ServiceQuotaExceededException``.
     """
     updates = _read_updates(input)
-    image_set = existing_image_set(context, input.datastore_id, input.image_set_id)
+    image_set = context.existing_image_set(input.datastore_id, input.image_set_id)
     targets = [image_set, *_find_study_image_sets(context, input, image_set)]
     outcome = _compute_outcome(input, context, updates, targets)  # before anything is locked
     try:
