@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from healthimaging_emulator import Emulator, Fault
+from healthimaging_emulator import Emulator
 from healthimaging_emulator.seeds.loader import load_seed
 from healthimaging_emulator.server.listener import Server
 from tests.cli.conftest import run
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, SAMPLE
-
-IDS = ["--datastore-id", DATASTORE]
-
-
-@pytest.fixture(autouse=True)
-def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "emulator")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
 
 
 def test_check_counts_the_contents(tmp_path: Path) -> None:
@@ -167,166 +155,44 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     }  # it writes files too
     finished = subprocess.run(command, cwd=tmp_path, env=unmeasured, capture_output=True, text=True, check=False)
     assert (finished.returncode, finished.stderr) == (1, "Error: cannot write seed.json: File too large\n")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("nowhere/seed.json", "cannot write nowhere/seed.json: No such file or directory"),
+        ("/dev/full", "cannot write /dev/full: No space left on device"),
+        (".", "Invalid value for '--output': File '.' is a directory."),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("seed", "generate", "--output", output)
+    assert (result.exit_code > 0, result.stderr.splitlines()[-1]) == (True, f"Error: {message}")
+
+
+def test_an_output_that_is_there_is_replaced_and_keeps_its_mode(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.json"
+    seed.write_text("old")
+    seed.chmod(0o600)
+    assert run("seed", "generate", "--output", str(seed)).exit_code == 0
+    assert load_seed(seed).baseline
+    assert (seed.stat().st_mode & 0o777, list(tmp_path.iterdir())) == (0o600, [seed])
+
+
+def test_an_output_that_is_a_link_is_written_where_it_leads(tmp_path: Path) -> None:
+    link, seed = tmp_path / "link.json", tmp_path / "seed.json"
+    link.symlink_to(seed)
+    assert run("seed", "generate", "--output", str(link)).exit_code == 0
+    assert load_seed(seed).baseline
+    assert link.is_symlink()
 
 
 def test_schema_prints_the_json_schema() -> None:
     assert json.loads(run("seed", "schema").stdout)["$schema"].endswith("2020-12/schema")
-
-
-# Capturing.
-
-
-def capture(server: Server, *arguments: str) -> Any:
-    return run("seed", "capture", *IDS, "--endpoint-url", server.url, *arguments)
-
-
-def test_capture_reads_every_page_through_boto3(server: Server, emulator: Emulator, tmp_path: Path) -> None:
-    output = tmp_path / "seed.json"
-    result = capture(server, "--image-set-id", MANY, "--image-set-id", SAMPLE, "--output", str(output))
-    assert (result.exit_code, result.stderr) == (0, "captured 1 data store, 2 image sets, 141 versions\n")
-    captured, demo = load_seed(output).baseline, load_seed(DEMO).baseline
-    assert captured == {DATASTORE: {id: demo[DATASTORE][id] for id in (MANY, SAMPLE)}}
-    assert [call.page for call in emulator.calls] == [1, 2, 3, 1]
-
-
-def test_capture_is_for_the_credentials_that_there_are(
-    server: Server, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "111111111111")
-    assert capture(server, "--image-set-id", SAMPLE).exit_code == 0
-    assert len(emulator.account("111111111111").calls) == 1
-
-
-def test_capture_warns_of_a_page_that_was_lost(server: Server, emulator: Emulator) -> None:
-    emulator.faults.add(Fault.pagination("drop-token", page=2))
-    script = [sys.executable, "-m", "healthimaging_emulator", "seed", "capture", *IDS, "--endpoint-url", server.url]
-    finished = subprocess.run([*script, "--image-set-id", MANY], capture_output=True, text=True, check=True)
-    warned, captured = finished.stderr.splitlines()
-    assert warned == f"warning: {MANY}: 37 of versions 1 to 137 are missing"
-    assert captured == "captured 1 data store, 1 image set, 100 versions"
-
-
-@pytest.mark.parametrize(
-    ("fault", "message"),
-    [
-        pytest.param(
-            Fault.error("AccessDeniedException", "No."),
-            "An error occurred (AccessDeniedException) when calling the ListImageSetVersions operation "
-            "(reached max retries: 0): No.",
-            marks=pytest.mark.newest_boto3,  # which counts the retries
-        ),
-        (
-            Fault.corrupt("truncate"),
-            "an answer is not a page of versions, or was truncated: KeyError('imageSetPropertiesList')",
-        ),
-        (
-            Fault.pagination("cycle", page=3),
-            f"version 87 of {MANY} was returned twice, or belongs to another image set",
-        ),
-        (
-            Fault.connection("reset"),
-            "Connection was closed before we received a valid response from endpoint URL: "
-            f'"{{url}}/datastore/{DATASTORE}/imageSet/{MANY}/listImageSetVersions".',
-        ),
-    ],
-)
-def test_capture_says_in_one_line_why_it_failed(
-    server: Server, emulator: Emulator, tmp_path: Path, fault: Fault, message: str
-) -> None:
-    emulator.faults.add(fault)
-    output = tmp_path / "seed.json"
-    result = capture(server, "--image-set-id", MANY, "--output", str(output))
-    assert (result.exit_code, output.exists()) == (1, False)
-    assert result.stderr == f"Error: {message.replace('{url}', server.url)}\n"
-
-
-def test_capture_of_a_profile_that_is_not_there_is_one_line(server: Server) -> None:
-    result = capture(server, "--image-set-id", MANY, "--profile", "there-is-none")
-    assert (result.exit_code, result.stderr) == (1, "Error: The config profile (there-is-none) could not be found\n")
-
-
-def test_capture_shows_progress_on_a_terminal(server: Server) -> None:
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "healthimaging_emulator", "seed", "capture", *IDS, "--endpoint-url", server.url]
-    with subprocess.Popen([*command, "--image-set-id", MANY], stdout=subprocess.PIPE, stderr=theirs) as process:
-        os.close(theirs)
-        process.communicate(timeout=60)
-    shown = os.read(ours, 10_000).decode().replace("\r\n", "\n")
-    os.close(ours)
-    progress = "".join(f"\r{MANY}: {count} versions" for count in (50, 100, 137))
-    assert shown == f"{progress}\ncaptured 1 data store, 1 image set, 137 versions\n"
-
-
-def entry(version: int, **members: Any) -> dict[str, Any]:
-    return {"imageSetId": SAMPLE, "versionId": str(version), "imageSetState": "ACTIVE"} | members
-
-
-def from_input(content: Any, *arguments: str) -> Any:
-    return run("seed", "capture", *IDS, "--input", "-", *arguments, input=json.dumps(content).encode())
-
-
-def test_capture_reads_output_of_the_aws_cli() -> None:
-    created = "2023-03-28T18:12:06.436000+00:00"  # as version 2 of the CLI prints it; version 1 prints numbers
-    saved = {
-        "imageSetPropertiesList": [
-            entry(2, createdAt=created, updatedAt=1680027455.944, ImageSetWorkflowStatus="UPDATED"),
-            entry(1, createdAt=1680027126.436, ImageSetWorkflowStatus="CREATED"),
-        ]
-    }
-    result = from_input(saved)
-    assert (result.exit_code, result.stderr) == (0, "captured 1 data store, 1 image set, 2 versions\n")
-    first, second = load_seed(json.loads(result.stdout)).baseline[DATASTORE][SAMPLE].history
-    assert (first.created_at, second.created_at, second.updated_at) == (1680027126.436, 1680027126.436, 1680027455.944)
-
-
-def test_capture_reads_a_list_alone_and_picks_the_image_sets() -> None:
-    entries = [entry(1), entry(1, imageSetId=MANY)]
-    assert from_input(entries).stderr == "captured 1 data store, 2 image sets, 2 versions\n"
-    result = from_input(entries, "--image-set-id", MANY)
-    assert list(load_seed(json.loads(result.stdout)).baseline[DATASTORE]) == [MANY]
-
-
-NOT_COMPLETE = "the list is not complete: it holds a token for more"
-
-
-@pytest.mark.parametrize(
-    ("content", "warning"),
-    [
-        ({"imageSetPropertiesList": [entry(1)], "NextToken": "x"}, NOT_COMPLETE),
-        ({"imageSetPropertiesList": [entry(1)], "nextToken": "x"}, NOT_COMPLETE),
-        ([entry(1, laterMember=1)], "the member laterMember is not known, and left out"),
-        ([entry(4), entry(1)], f"{SAMPLE}: 2 of versions 1 to 4 are missing"),
-    ],
-)
-def test_capture_warns_and_goes_on(content: Any, warning: str, caplog: pytest.LogCaptureFixture) -> None:
-    result = from_input(content)
-    assert (result.exit_code, caplog.messages) == (0, [f"warning: {warning}"])
-    assert load_seed(json.loads(result.stdout)).baseline
-
-
-@pytest.mark.parametrize(
-    ("content", "code", "error"),
-    [
-        ("text", 2, "$: Expected `object | array`, got `str`"),
-        ({}, 2, "$: Object missing required field `imageSetPropertiesList`"),
-        ([{"versionId": "1"}], 2, "an entry has no imageSetId"),
-        (
-            [entry(1, imageSetState="NEW")],
-            2,
-            "document: $.datastores[0].imageSets[0].versions[0].imageSetState: "
-            "Invalid enum value 'NEW': expected one of ACTIVE, DELETED, LOCKED",
-        ),
-        ([], 1, "no versions were found"),
-    ],
-)
-def test_capture_refuses_input_that_is_no_answer(content: Any, code: int, error: str) -> None:
-    result = from_input(content)
-    assert (result.exit_code, result.stdout, result.stderr) == (code, "", f"Error: {error}\n")
-
-
-def test_capture_needs_an_image_set_or_an_input() -> None:
-    result = run("seed", "capture", *IDS)
-    assert (result.exit_code, result.stderr.splitlines()[-1]) == (2, "Error: give an --image-set-id, or an --input")
 
 
 # Exporting.

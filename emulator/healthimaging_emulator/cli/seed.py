@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 from typing import Any
 
@@ -10,16 +9,14 @@ import click
 import msgspec
 
 from ..credentials import DEFAULT_ACCOUNT
-from ..errors import ForbiddenError, InvalidError, UnreachableError, requires_extra
+from ..errors import ForbiddenError, InvalidError, UnreachableError
 from ..seeds.document import DEFAULT_CREATED_AT, make_schema
 from ..seeds.loader import load_seed
 from ..seeds.mistakes import find_mistakes
 from ..seeds.writer import write_seed
+from .capture import capture
 from .options import InvalidDocument, check_account, load, option, summarize
-
-output_option = click.option(
-    "--output", default="-", type=click.File("wb", lazy=True), help="A file.  [default: standard output]"
-)
+from .output import output_option, write_output
 
 
 @click.group()
@@ -56,7 +53,7 @@ def check(sources: tuple[str, ...]) -> None:
 @click.option("--datastore-id", default="1234567890" * 3 + "12", show_default=True)
 @click.option("--image-set-id", default="0" * 31 + "1", show_default=True)
 @output_option
-def generate(datastore_id: str, image_set_id: str, image_sets: int | None, output: Any, **numbers: Any) -> None:
+def generate(datastore_id: str, image_set_id: str, image_sets: int | None, output: str, **numbers: Any) -> None:
     """Write a seed made from a few numbers: one image set with a long history, or many with metadata.
 
     Example: healthimaging-emulator seed generate --image-sets 1000 --patients 30 --output my-seed.json
@@ -74,68 +71,7 @@ def generate(datastore_id: str, image_set_id: str, image_sets: int | None, outpu
         datastore: dict[str, Any] = {"datastoreId": datastore_id, "imageSets": [image_set]}
     else:
         datastore = {"datastoreId": datastore_id, "generate": {"imageSets": image_sets} | given}
-    _write(write_seed(load([{"datastores": [datastore]}]).baseline), output)
-
-
-@seed.command()
-@click.option("--datastore-id", required=True, help="The image sets' data store.")
-@click.option("--image-set-id", multiple=True, help="Repeatable; needed unless there is an --input.")
-@click.option("--profile", help="Profile of the AWS credentials.  [default: as boto3 finds it]")
-@click.option("--region", help="[default: as boto3 finds it]")
-@click.option("--endpoint-url", help="Read from this endpoint instead of AWS, an emulator for example.")
-@click.option("--input", "saved", type=click.File("rb"), help="Read saved output of the AWS CLI; - is standard input.")
-@output_option
-def capture(
-    datastore_id: str, image_set_id: tuple[str, ...], saved: Any, output: Any, **reached_by: str | None
-) -> None:
-    """Write a seed of the versions of real image sets, read through boto3 or from output of the AWS CLI.
-
-    Example: healthimaging-emulator seed capture --datastore-id 12345678901234567890123456789012
-    --image-set-id ea92b0d8838c72a3f25d00d13616f87e --output my-seed.json
-    """
-    from healthimaging_emulator.cli import capture as capturing
-
-    if not (saved or image_set_id):
-        raise click.UsageError("give an --image-set-id, or an --input")
-    try:
-        if saved:
-            entries = capturing.read_saved(saved.read())
-            entries = [entry for entry in entries if not image_set_id or entry.get("imageSetId") in image_set_id]
-        else:
-            ids = dict.fromkeys(image_set_id)
-            entries = [entry for id in ids for entry in _listed(datastore_id, id, **reached_by)]
-        document = capturing.make_document(datastore_id, entries)
-    except InvalidError as error:
-        raise InvalidDocument(str(error)) from None
-    if not entries:
-        raise click.ClickException("no versions were found")
-    captured = load([document])
-    click.echo(f"captured {summarize(captured.baseline)}", err=True)
-    _write(write_seed(captured.baseline), output)
-
-
-def _listed(datastore_id: str, image_set_id: str, **reached_by: Any) -> list[dict[str, Any]]:
-    from healthimaging_emulator.cli import capture as capturing
-
-    try:
-        with requires_extra("boto3"):
-            from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError as error:
-        raise click.ClickException(str(error)) from None
-
-    def progress(count: int) -> None:
-        if sys.stderr.isatty():
-            click.echo(f"\r{image_set_id}: {count:,} versions", nl=False, err=True)
-
-    try:
-        return capturing.list_versions(datastore_id, image_set_id, on_entries=progress, **reached_by)
-    except (BotoCoreError, ClientError, ValueError) as error:
-        raise click.ClickException(str(error)) from None
-    except (KeyError, TypeError, AttributeError, OverflowError) as error:  # also of boto3
-        raise click.ClickException(f"an answer is not a page of versions, or was truncated: {error!r}") from None
-    finally:
-        if sys.stderr.isatty():
-            click.echo(err=True)
+    write_output(write_seed(load([{"datastores": [datastore]}]).baseline), output)
 
 
 @seed.command()
@@ -145,7 +81,7 @@ def _listed(datastore_id: str, image_set_id: str, **reached_by: Any) -> list[dic
 )
 @option("--control-token", help="Secret that the emulator requires.  [default: none]")
 @output_option
-def export(url: str, account: str, control_token: str | None, output: Any) -> None:
+def export(url: str, account: str, control_token: str | None, output: str) -> None:
     """Write the present state of a running emulator as a seed.
 
     Example: healthimaging-emulator seed export http://127.0.0.1:4580 --output my-seed.json
@@ -158,7 +94,7 @@ def export(url: str, account: str, control_token: str | None, output: Any) -> No
         raise click.ClickException(f"{error}; give it with --control-token") from None
     except (InvalidError, UnreachableError) as error:
         raise click.ClickException(str(error)) from None
-    _write(exported, output)
+    write_output(exported, output)
 
 
 @seed.command()
@@ -170,9 +106,4 @@ def schema() -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(make_schema()), indent=2))
 
 
-def _write(document: bytes, output: Any) -> None:
-    try:
-        output.write(msgspec.json.format(document, indent=2) + b"\n")
-        output.flush()
-    except OSError as error:
-        raise click.ClickException(f"cannot write {output.name}: {error.strerror}") from None
+seed.add_command(capture)

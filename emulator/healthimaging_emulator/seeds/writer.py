@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -26,11 +26,16 @@ MEMBERS = {
 """Properties of a data store, and their names in a seed."""
 
 
-def write_seed(baseline: Baseline, faults: Sequence[Fault] = ()) -> bytes:
-    """Return a seed in JSON, newest versions first."""
+def write_seed(
+    baseline: Baseline, faults: Sequence[Fault] = (), *, frame_files: Mapping[str, Mapping[str, str]] = {}
+) -> bytes:
+    """Return a seed in JSON, newest versions first.
+
+    ``frame_files`` are files of further frames, relative to the seed, by image set and frame.
+    """
     datastores = [
         _write_datastore(baseline.datastore(datastore_id))
-        | {"imageSets": [_write_image_set(each) for each in records.values()]}
+        | {"imageSets": [_write_image_set(each, frame_files.get(id, {})) for id, each in records.items()]}
         for datastore_id, records in baseline.items()
     ]
     document = {"datastores": datastores} | ({"faults": faults} if faults else {})
@@ -48,14 +53,15 @@ def _write_datastore(record: Datastore | None) -> dict[str, Any]:
     return written
 
 
-def _write_image_set(image_set: ImageSet) -> dict[str, Any]:
+def _write_image_set(image_set: ImageSet, frame_files: Mapping[str, str]) -> dict[str, Any]:
     versions = image_set.history[:][::-1]
     shared = versions[0].metadata
     written: dict[str, Any] = {"imageSetId": image_set.image_set_id}
     if image_set.tags:
         written["tags"] = image_set.tags
     named = {id for version in versions if version.metadata for id in version.metadata.frames}
-    frames = {id: {"base64": content} for id, content in image_set.frames.items() if id in named}
+    frames: dict[str, Any] = {id: {"base64": content} for id, content in image_set.frames.items() if id in named}
+    frames |= frame_files
     if frames:
         written["frames"] = frames
     if shared is not None and all(version.metadata is shared for version in versions):

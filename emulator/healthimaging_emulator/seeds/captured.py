@@ -1,0 +1,115 @@
+"""Captured image sets, and the seed that they make."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, NamedTuple
+
+from msgspec import Struct, field, structs
+
+from ..documents import decode_json
+from ..errors import InvalidError
+from ..healthimaging.baseline import Baseline
+from ..healthimaging.history import History
+from ..healthimaging.metadata import Metadata
+from ..healthimaging.records import ImageSet
+from .document import SeedVersion
+from .loader import load_seed
+
+log = logging.getLogger("healthimaging_emulator.seeds")
+
+Entry = dict[str, Any]
+
+KNOWN = {member.encode_name for member in structs.fields(SeedVersion)}
+
+
+class Captured(NamedTuple):
+    """An image set as it was read.
+
+    ``documents`` has the metadata of each version, None for a version that is being written. ``frames`` has the file of
+    each frame, relative to the seed, None for a frame that was not found. Both are empty if they were not asked for.
+    """
+
+    image_set_id: str
+    entries: list[Entry]
+    documents: dict[str, Metadata | None]
+    frames: dict[str, str | None]
+
+
+class Saved(Struct, rename="camel"):
+    """Output of ``aws medical-imaging list-image-set-versions``. It has a token if there are more versions."""
+
+    image_set_properties_list: list[Entry]
+    next_token: str | None = None
+    cli_token: str | None = field(default=None, name="NextToken")
+
+
+def read_saved(content: bytes) -> list[Captured]:
+    """Return the image sets that the AWS CLI saved: a whole answer, or its list alone. Raises ``InvalidError``."""
+    entries: Saved | list[Entry] = decode_json(content, Saved | list[Entry])
+    if isinstance(entries, Saved):
+        if entries.next_token or entries.cli_token:
+            log.warning("warning: the list is not complete: it holds a token for more")
+        entries = entries.image_set_properties_list
+    image_sets: dict[str, list[Entry]] = {}
+    for entry in entries:
+        id = entry.get("imageSetId")
+        if not isinstance(id, str):
+            raise InvalidError("an entry has no imageSetId")
+        image_sets.setdefault(id, []).append(entry)
+    return [Captured(id, entries, {}, {}) for id, entries in image_sets.items()]
+
+
+def build_baseline(datastore_id: str, image_sets: list[Captured]) -> Baseline:
+    """Return captured image sets as the state of a seed, and warn of what they lack. Raises ``InvalidError``."""
+    unknown = {name for each in image_sets for entry in each.entries for name in entry.keys() - KNOWN}
+    for name in sorted(unknown):
+        log.warning("warning: the member %s is not known, and left out", name)
+    for each in image_sets:
+        _warn_of_gaps(each)
+    written = [{"imageSetId": each.image_set_id, "versions": _known_members(each)} for each in image_sets]
+    baseline = load_seed({"datastores": [{"datastoreId": datastore_id, "imageSets": written}]}).baseline
+    for each in image_sets:
+        if each.documents:
+            _add_documents(baseline[datastore_id], each)
+    return baseline
+
+
+def list_frame_files(image_sets: list[Captured]) -> dict[str, dict[str, str]]:
+    """Return the files of the frames that were found, by image set and frame."""
+    return {
+        each.image_set_id: {frame: file for frame, file in each.frames.items() if file is not None}
+        for each in image_sets
+    }
+
+
+def _known_members(captured: Captured) -> list[Entry]:
+    return [{name: value for name, value in entry.items() if name in KNOWN} for entry in captured.entries]
+
+
+def _add_documents(image_sets: dict[str, ImageSet], captured: Captured) -> None:
+    image_set = image_sets[captured.image_set_id]
+    versions = (
+        structs.replace(version, metadata=captured.documents.get(version.version_id)) for version in image_set.history
+    )
+    image_sets[captured.image_set_id] = structs.replace(image_set, history=History.of(versions))
+
+
+def _warn_of_gaps(captured: Captured) -> None:
+    """Warn of missing versions, documents and frames."""
+    id = captured.image_set_id
+    _warn_of_missing_versions(id, {str(entry.get("versionId")) for entry in captured.entries})
+    for version_id, document in captured.documents.items():
+        if document is None:
+            log.warning("warning: %s: version %s is being written, and has no metadata", id, version_id)
+    missing = sum(file is None for file in captured.frames.values())
+    if missing:
+        log.warning("warning: %s: %d of %d frames were not found", id, missing, len(captured.frames))
+
+
+def _warn_of_missing_versions(image_set_id: str, version_ids: set[str]) -> None:
+    """Warn of missing versions: boto3 and the AWS CLI do not notice an answer that was cut on its way."""
+    numbers = {int(id) for id in version_ids if id.isascii() and id.isdigit() and len(id) < 19}
+    missing = max(numbers, default=0) - len(numbers - {0})
+    if missing:
+        log.warning("warning: %s: %d of versions 1 to %d are missing", image_set_id, missing, max(numbers))
