@@ -14,7 +14,7 @@ LAYERS = (
     ("errors",),
     ("messages", "credentials"),
     ("settings",),
-    ("clock", "documents"),
+    ("clock", "documents", "objects"),
     ("aws",),
     ("healthimaging",),
     ("journal",),

@@ -13,11 +13,13 @@ from .credentials import DEFAULT_ACCOUNT
 from .errors import InvalidError
 from .faults.engine import Faults
 from .handles import DatastoreHandle, ImageSetHandle
+from .healthimaging.imports.job import Imports
 from .healthimaging.records import NewVersionMembers
 from .healthimaging.store import Store
 from .interfaces import RESET_SCOPES, ResetScope
 from .journal import Journal, JournalSnapshot
-from .seeds.loader import Seed, load_seed
+from .objects import ObjectStore, open_objects
+from .seeds.loader import Seed, find_shipped_objects, load_seed
 from .seeds.writer import write_seed
 from .settings import Settings
 
@@ -28,11 +30,19 @@ if TYPE_CHECKING:
 class Account:
     """One AWS account; see ``AccountInterface``."""
 
-    def __init__(self, id: str, seed: Seed, settings: Settings, remove: Callable[[Account], None]) -> None:
+    def __init__(
+        self,
+        id: str,
+        seed: Seed,
+        settings: Settings,
+        objects: ObjectStore | None,
+        remove: Callable[[Account], None],
+    ) -> None:
         self.id = id
         self.settings = settings
         self.clock = Clock()
         self.store = Store(seed.baseline, self.clock, settings)
+        self.imports = Imports(self.store, self.clock, objects)
         self.faults = Faults(self.clock, seed.faults, settings)
         self.journal = Journal(self.clock, settings.max_calls)
         self._remove = remove
@@ -117,6 +127,7 @@ class Accounts:
     def __init__(self, seed: Seed, settings: Settings) -> None:
         self.seed = seed
         self._settings = settings
+        self._objects = open_objects(settings.s3, find_shipped_objects())
         self._accounts: dict[str, Account] = {}
         self._creating = threading.Lock()
 
@@ -133,7 +144,7 @@ class Accounts:
         with self._creating:
             if id not in self._accounts:
                 self._settings.check_limit("accounts", len({*self._accounts, DEFAULT_ACCOUNT, id}))
-                self._accounts[id] = Account(id, self.seed, self._settings, self._remove)
+                self._accounts[id] = Account(id, self.seed, self._settings, self._objects, self._remove)
             return self._accounts[id]
 
     def put(self, seed: Seed) -> None:

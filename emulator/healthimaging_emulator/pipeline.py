@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .accounts import Account, Accounts
 from .aws.authorization import Authorization, Caller, parse_authorization
-from .aws.errors import AccessDeniedException, InternalServerException, ServiceError, UnknownOperationException
+from .aws.errors import AccessDeniedException, InternalServerException, ServiceError
 from .aws.operation import Operation
 from .aws.pagination import Listing, Tokens
 from .aws.rest_json import check_request, make_omitting_type, parse_input, serialize_error, serialize_output
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 MAX_HEADER = 4096
 """Limit for the header that names the faults that fired, in characters."""
+
+MAX_WORK_SECONDS = 5.0
+"""Seconds of real time for which a request waits for the work of a job that it would see end."""
 
 NO_RESPONSE = Response(500, {})
 """Placeholder for a request whose connection breaks: no client gets it."""
@@ -97,7 +100,7 @@ class Pipeline:
             validate(input)
             output = effect.answer(target)
             if output is None:
-                output = self._run(account, target, effect, attempt, moment)
+                output = yield from self._run(account, target, effect, attempt, moment)
             changed = effect.change_output(output, target)
             effect_acted = changed is not None
             response = serialize_output(
@@ -126,18 +129,28 @@ class Pipeline:
         account.journal.end(call, attempt, *(answered if exchange.is_answered else (None, None)))
         return response
 
-    def _run(self, account: Account, target: Target, effect: Effect, attempt: Attempt, moment: Moment) -> Any:
-        """Carry out the operation, and note the transitions that it saw."""
+    def _run(
+        self, account: Account, target: Target, effect: Effect, attempt: Attempt, moment: Moment
+    ) -> Generator[Wait, None, Any]:
+        """Carry out the operation, and note the transitions that it saw; wait for work that one of them waits for."""
         operation = target.operation
-        if operation.handler is None:
-            raise UnknownOperationException(f"{operation.name} is not emulated yet.")
+        assert operation.handler is not None
         workflow = effect.workflow(self._workflow)
-        context = Context(target.caller, account.store, moment, target.listing, workflow)
+        context = Context(target.caller, account.store, moment, target.listing, workflow, account.imports)
+        output, refusal = None, None
         try:
-            return run_operation(operation, target.input, context)
-        finally:
-            attempt.met = [str(transition) for transition in context.met]
-            attempt.ended = [str(transition) for transition in context.ended]
+            output = run_operation(operation, target.input, context)
+        except ServiceError as error:
+            refusal = error
+        for transition in context.met:
+            if transition.is_due and transition.work is not None:
+                yield Wait(MAX_WORK_SECONDS, transition.work.done, is_virtual=False)
+                context.ended += [transition] if transition.is_over else []
+        attempt.met = [str(transition) for transition in context.met]
+        attempt.ended = [str(transition) for transition in context.ended]
+        if refusal is not None:
+            raise refusal
+        return output
 
     def _verify(self, request: Request, authorization: Authorization) -> ServiceError | None:
         """Return the error for a request without a valid signature, or None."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
 from .credentials import Credentials
@@ -119,6 +120,12 @@ class Settings:
         lambda v: v is None or (_is_number(v, int, float) and 0 <= v <= 1e9),
         read=_optional(float),
     )
+    s3: str | Path | object | None = _declare(  # noqa: RUF009  # as all others, which have simpler types
+        None,
+        "Folder that holds a folder for each bucket, or URL of an S3, for imports.  [default: ./s3]",
+        "a folder, the URL of an endpoint, or a boto3 client for S3",
+        lambda v: not isinstance(v, (int, float, bytes)) and v != "",
+    )
     control_token: str | None = _declare(
         None,
         "Secret that callers of the control API must send.",
@@ -191,6 +198,7 @@ class SettingsOptions(TypedDict, total=False):
     omit_unset: bool
     transition_reads: int | None
     transition_seconds: float | None
+    s3: str | Path | object | None
     control_token: str | None
     control_hosts: Collection[str]
     cors_origins: Collection[str]

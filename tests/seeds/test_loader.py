@@ -424,7 +424,8 @@ REFUSED = [
     (
         document(x=1),
         "$.datastores[0].imageSets[0]",
-        "Object contains unknown field `x`: expected one of imageSetId, versions, generate, metadata, frames, dicom, tags",
+        "Object contains unknown field `x`: "
+        "expected one of imageSetId, versions, generate, metadata, frames, dicom, tags",
     ),
     (document(generate=None), "$.datastores[0].imageSets[0]", "an image set has either versions or generate"),
     (

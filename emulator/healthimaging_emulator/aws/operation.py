@@ -25,7 +25,7 @@ class Operation(Generic[In, Out]):
     """One operation, as data.
 
     Members of ``input`` and ``output`` say where they travel (``members.label``, ``query``, ``header``, ``payload``).
-    ``handler`` gets the input and the context of the request; an operation without one is declared, but not emulated.
+    ``handler`` gets the input and the context of the request.
     SDKs put ``host_prefix`` before the host; the emulator serves any host. ``is_asynchronous`` says that the operation
     continues after its answer, so that a workflow fault can change its end.
 

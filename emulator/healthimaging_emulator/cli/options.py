@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ..server.listener import Server
 
 DEFAULT_HOST = "127.0.0.1"
+DEFAULT_S3 = "s3"
+"""Folder of buckets, below the present one; made when something is written there."""
 
 KUBERNETES = re.compile(PREFIX + r"(SERVICE_(HOST|PORT).*|PORT_.*)")
 """Variables that Kubernetes sets if a service has the name of the emulator."""
@@ -150,6 +152,7 @@ def emulator_options(command: Any) -> Any:
         if credentials and not require_signature:
             raise click.UsageError("credentials are only used with --require-signature")
         settings = {name: options.pop(name) for name in DECLARED}
+        settings["s3"] = settings["s3"] or DEFAULT_S3
         return command(settings=settings | {"credentials": credentials}, **options)
 
     every = (*SEED_OPTIONS, *SIGNATURE_OPTIONS, *SETTING_OPTIONS)

@@ -27,8 +27,6 @@ class PaginationEffect(Effect, frozen=True, kw_only=True):
         return FIRST_PAGES.get(self.kind, 1)
 
     def objection(self, operation: Operation[Any, Any]) -> str | None:
-        if operation.handler is None:
-            return f"{operation.name} is not emulated yet"
         return None if operation.is_paginated else f"{operation.name} has no pages"
 
     def change_output(self, output: Any, target: Target) -> Any:

@@ -30,7 +30,7 @@ class WorkflowEffect(Effect, frozen=True, kw_only=True):
     def objection(self, operation: Operation[Any, Any]) -> str | None:
         if not operation.is_asynchronous:
             return f"{operation.name} does not continue after its answer"
-        return None if operation.handler else f"{operation.name} is not emulated yet"
+        return None
 
     def workflow(self, default: Workflow) -> Workflow:
         pace = Pace(

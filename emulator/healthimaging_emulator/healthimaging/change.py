@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from ..clock import Moment
 from .messages import image_set_locked, image_set_not_found, not_latest, token_reused
 from .metadata import Metadata
-from .records import Datastore, ImageSet, Version
+from .records import Datastore, ImageSet, ImportJob, Version
 from .shapes.datastore import DatastoreStatus
 from .transitions import Key, Pace, Transition
 
@@ -28,6 +28,7 @@ class Change:
         self.moment = moment
         self.drafts: dict[Key, Draft] = {}
         self.datastores: dict[str, Datastore] = {}
+        self.jobs: dict[str, ImportJob] = {}
         self.requests: dict[tuple[str, str], tuple[Struct, Struct]] = {}
         self.added = self.added_bytes = 0
         self.transition: Transition | None = None
@@ -46,9 +47,12 @@ class Change:
         self.added += len(record.history)
         return draft
 
-    def add_metadata(self, *documents: Metadata | str) -> None:
-        """Count the bytes of new documents; the message of a failure is none."""
-        self.added_bytes += sum(len(each.compressed) for each in documents if isinstance(each, Metadata))
+    def add_metadata(self, *contents: Metadata | bytes | str) -> None:
+        """Count the bytes of new documents and frames; the message of a failure is none."""
+        for each in contents:
+            self.added_bytes += (
+                len(each.compressed) if isinstance(each, Metadata) else isinstance(each, bytes) and len(each)
+            )
 
     def meet(self, transition: Transition | None) -> None:
         """Note that the change is refused because of a transition."""
@@ -73,6 +77,13 @@ class Change:
         self.transition = Transition(name, pace, self.moment.elapsed, subject=record.datastore_id, then=then)
         self.pace = pace
         self.datastores[record.datastore_id] = structs.replace(record, transition=self.transition)
+
+    def add_job(self, pace: Pace, job: ImportJob) -> None:
+        """Add an import job, which goes on by itself."""
+        then = partial(self._store.start_job, job.job_id, pace)
+        self.transition = Transition("StartDICOMImportJob", pace, self.moment.elapsed, subject=job.job_id, then=then)
+        self.pace = pace
+        self.jobs[job.job_id] = structs.replace(job, transition=self.transition)
 
     def is_empty(self, datastore_id: str) -> bool:
         """Whether all image sets of a data store are deleted."""

@@ -14,8 +14,9 @@ from ..aws.operation import In, Operation, Out
 from ..aws.pagination import Listing
 from ..clock import Moment
 from .change import Change
+from .imports.job import Imports
 from .messages import datastore_not_active, image_set_not_found, resource_arn
-from .records import Datastore, ImageSet
+from .records import Datastore, ImageSet, ImportJob
 from .store import Store
 from .transitions import Pace, Transition
 
@@ -29,17 +30,18 @@ class Workflow(Struct, frozen=True):
 
 @dataclass(slots=True)
 class Context:
-    """The caller, the account's store, the moment, the place in a list, and how a workflow ends."""
+    """The caller, the account's store, the moment, the place in a list, how a workflow ends, and the import jobs."""
 
     caller: Caller
     store: Store
     moment: Moment
     listing: Listing
     workflow: Workflow
+    imports: Imports
     met: set[Transition] = field(default_factory=set)
     ended: list[Transition] = field(default_factory=list)
 
-    def meet(self, record: ImageSet | Datastore) -> None:
+    def meet(self, record: ImageSet | Datastore | ImportJob) -> None:
         """Note that the answer shows a state that ends by itself, or is a refusal because of it."""
         if record.transition is not None:
             self.met.add(record.transition)

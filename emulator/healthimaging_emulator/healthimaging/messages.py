@@ -48,6 +48,11 @@ def token_reused() -> ConflictException:
     return ConflictException("The clientToken was used for another request.")
 
 
+def job_not_found(job_id: str, datastore_id: str) -> ResourceNotFoundException:
+    """Return the error for an unknown import job."""
+    return ResourceNotFoundException(f"Job {job_id} was not found in Datastore {datastore_id}.")
+
+
 def not_latest() -> ResourceNotFoundException:
     """Return the error for a write that names another version than the latest (recorded)."""
     return ResourceNotFoundException("Requested version(s) of ImageSet(s) is not the latest.")
@@ -71,7 +76,7 @@ def not_found(identifiers: Identifiers) -> ResourceNotFoundException:
         return ResourceNotFoundException("The requested resource was not found.")
     datastore_id = identifiers["datastoreId"][0]
     if "jobId" in identifiers:
-        return ResourceNotFoundException(f"Job {identifiers['jobId'][0]} was not found in Datastore {datastore_id}.")
+        return job_not_found(identifiers["jobId"][0], datastore_id)
     if "imageSetId" in identifiers:
         return image_set_not_found(datastore_id, identifiers["imageSetId"][0])
     return datastore_not_found(datastore_id)

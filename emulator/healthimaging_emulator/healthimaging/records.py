@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -17,6 +18,7 @@ from .metadata import Metadata
 from .shapes.datastore import DatastoreStatus, LosslessStorageFormat
 from .shapes.identifiers import ImageSetExternalVersionId, Message, Timestamp
 from .shapes.image_set import ImageSetState, ImageSetWorkflowStatus, Overrides
+from .shapes.import_job import ImportConfiguration, JobStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -85,6 +87,36 @@ class Datastore(Struct, frozen=True, kw_only=True, gc=False):
     lambda_authorizer_arn: str | None = None
     lossless_storage_format: LosslessStorageFormat = "HTJ2K"
     tags: Mapping[str, str] = {}
+    transition: Transition | None = None
+
+
+class Work:
+    """Work that goes on in a thread, and whether anybody still wants it. The lock of the store guards its fields."""
+
+    __slots__ = ("done", "failure", "is_cancelled", "is_done", "message")
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.is_done = self.is_cancelled = False
+        self.failure: str | None = None
+        self.message: str | None = None
+
+
+class ImportJob(Struct, frozen=True, kw_only=True, gc=False):
+    """An import job, and its ``work``. ``transition`` is the one under way, until it has ended."""
+
+    job_id: str
+    datastore_id: str
+    name: str | None
+    status: JobStatus
+    data_access_role_arn: str
+    input_s3_uri: str
+    output_s3_uri: str
+    submitted_at: float
+    work: Work
+    ended_at: float | None = None
+    message: str | None = None
+    import_configuration: ImportConfiguration | None = None
     transition: Transition | None = None
 
 

@@ -30,9 +30,10 @@ from .baseline import Baseline, measure
 from .change import Change
 from .edits import Edits
 from .messages import datastore_not_found, image_set_not_found
-from .records import Datastore, ImageSet
+from .records import Datastore, ImageSet, ImportJob, Work
 from .search_index import AccountIndex, Entry, Query
 from .shapes.datastore import DatastoreStatus
+from .shapes.import_job import JobStatus
 from .transitions import Key, Pace, Transition
 
 MOST_REQUESTS = 1000
@@ -57,6 +58,7 @@ class Store:
         self._lock = threading.RLock()
         self._count = itertools.count()
         self._transitions: dict[Transition, None] = {}
+        self._jobs: dict[str, ImportJob] = {}
         self.edits = Edits(self, clock, settings)
         self.reset()
 
@@ -67,6 +69,9 @@ class Store:
                 self._baseline, self._initially_added = baseline, measure(baseline)
             self._changed: dict[str, dict[str, ImageSet | None]] = {}  # None: a test has removed it
             self._datastores: dict[str, Datastore] = {}
+            for job in self._jobs.values():
+                job.work.is_cancelled = True
+            self._jobs = {}
             self.requests: OrderedDict[tuple[str, str], tuple[Struct, Struct]] = OrderedDict()
             self._indexes: dict[str, tuple[AccountIndex, set[str]]] = {}
             self._scheduled: list[tuple[float, int, Scheduled, Callable[[float], None]]] = []
@@ -112,6 +117,15 @@ class Store:
         if found.status == "DELETED":
             raise datastore_not_found(datastore_id)
         return found
+
+    def find_job(self, datastore_id: str, job_id: str) -> ImportJob | None:
+        """Return an import job, or None."""
+        found = self._jobs.get(job_id)
+        return found if found is not None and found.datastore_id == datastore_id else None
+
+    def jobs(self, datastore_id: str) -> list[ImportJob]:
+        """Return the import jobs of a data store."""
+        return [job for job in list(self._jobs.values()) if job.datastore_id == datastore_id]
 
     def datastores(self) -> list[Datastore]:
         """Return all data stores: first those of the baseline."""
@@ -193,6 +207,7 @@ class Store:
             self.add_up(change.added, change.added_bytes)
             self.put(*[draft.record for draft in change.drafts.values()])
             self._datastores |= change.datastores
+            self._jobs |= change.jobs
             self._remember(change.requests)
             if change.transition is not None:
                 self._begin(change.transition, change.pace, moment)
@@ -232,7 +247,7 @@ class Store:
                     transition.reads -= 1
                     if transition.reads <= 0:
                         self._end(transition, moment.date)
-                        ended.append(transition)
+                        ended += [transition] if transition.is_over else []
             return ended
 
     @property
@@ -262,6 +277,9 @@ class Store:
     def _end(self, transition: Transition, date: float) -> None:
         """Replace the locked versions by their final ones, in one step for all image sets of the transition."""
         if transition.is_over:
+            return
+        if transition.work is not None and not transition.work.is_done:
+            transition.is_due = True
             return
         transition.is_over = True
         self._transitions.pop(transition, None)
@@ -312,6 +330,28 @@ class Store:
         """End the transition of a data store."""
         record = self._datastores[datastore_id]
         self.put_datastore(structs.replace(record, status=status, updated_at=date, transition=None))
+
+    def start_job(self, job_id: str, pace: Pace, _: float) -> None:
+        """Let a job that was submitted be in progress, until its work is done."""
+        moment, job = self._clock.read(), self._jobs[job_id]
+        end = partial(self._end_job, job_id)
+        transition = Transition("DICOMImportJob", pace, moment.elapsed, subject=job_id, then=end, work=job.work)
+        self._jobs[job_id] = structs.replace(job, status="IN_PROGRESS", transition=transition)
+        self._begin(transition, pace, moment)
+
+    def _end_job(self, job_id: str, date: float) -> None:
+        job = self._jobs[job_id]
+        status: JobStatus = "COMPLETED" if job.work.failure is None else "FAILED"
+        message = job.work.message if job.work.failure is None else job.work.failure
+        self._jobs[job_id] = structs.replace(job, status=status, ended_at=date, message=message, transition=None)
+
+    def finish_work(self, work: Work, failure: str | None, message: str | None) -> None:
+        """Note the result of work, and end the transition that waits for it."""
+        with self._lock:
+            work.failure, work.message, work.is_done = work.failure or failure, message, True
+            for transition in [each for each in self._transitions if each.work is work and each.is_due]:
+                self._end(transition, self._clock.now())
+        work.done.set()
 
     def _write(self, datastore_id: str, image_set_id: str, record: ImageSet | None) -> None:
         self._changed.setdefault(datastore_id, {})[image_set_id] = record

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from .records import Version
+    from .records import Version, Work
 
 Key = tuple[str, str]
 """A data store and an image set."""
@@ -35,10 +35,11 @@ class Transition:
 
     ``ends`` has a function for each image set that makes its final version from the date of the end. ``then`` does
     whatever else belongs to the end, for the resource that ``subject`` names. ``due`` is by the elapsed time of the
-    account's clock.
+    account's clock. A transition with ``work`` is not over before the work is done; ``is_due`` says that it waits only
+    for that.
     """
 
-    __slots__ = ("due", "ends", "is_over", "name", "reads", "subject", "then")
+    __slots__ = ("due", "ends", "is_due", "is_over", "name", "reads", "subject", "then", "work")
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Transition:
         *,
         subject: str = "",
         then: Callable[[float], None] | None = None,
+        work: Work | None = None,
     ) -> None:
         self.name = name
         self.reads = pace.reads
@@ -56,7 +58,8 @@ class Transition:
         self.ends = ends or {}
         self.subject = subject or ", ".join(image_set_id for _, image_set_id in self.ends)
         self.then = then
-        self.is_over = False
+        self.work = work
+        self.is_over = self.is_due = False
 
     def __str__(self) -> str:
         return f"{self.name} of {self.subject}"

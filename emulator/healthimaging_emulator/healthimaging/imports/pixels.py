@@ -127,10 +127,11 @@ def _decode_frames(
     """Yield each frame as it came, and decoded: little endian, with the samples of a pixel side by side."""
     if transfer_syntax in BY_PYDICOM:
         from pydicom.pixels import get_decoder  # type: ignore[attr-defined]  # documented, not listed
+        from pydicom.uid import UID
 
         if transfer_syntax == BIG_ENDIAN:
             _swap_bytes(dataset, layout)
-            transfer_syntax = EXPLICIT_LITTLE_ENDIAN
+            dataset.file_meta.TransferSyntaxUID = transfer_syntax = UID(EXPLICIT_LITTLE_ENDIAN)
         for buffer, details in get_decoder(transfer_syntax).iter_buffer(dataset, raw=True, allow_excess_frames=False):
             raw = bytes(buffer[: layout.frame_size])
             is_whole = len(raw) == layout.frame_size and layout.bits % 8 == 0  # not so if pixels share their chroma

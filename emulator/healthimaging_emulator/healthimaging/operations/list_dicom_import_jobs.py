@@ -10,6 +10,9 @@ from msgspec import Struct
 from ...aws import errors
 from ...aws.members import label, query
 from ...aws.operation import Operation
+from ...aws.pagination import Rank, read_rank, write_rank
+from ..context import Context
+from ..records import ImportJob
 from ..shapes.identifiers import DatastoreId, JobId, MaxResults, Message, NextToken, Timestamp
 from ..shapes.import_job import JobName, JobStatus, RoleArn
 
@@ -43,12 +46,49 @@ class Output(Struct, frozen=True, kw_only=True, rename="camel"):
     next_token: NextToken | None = None
 
 
+def list_dicom_import_jobs(input: Input, context: Context) -> Output:
+    """Return one page of the jobs of a data store, the newest first.
+
+    Raises ``ValidationException`` for a wrong token, ``ResourceNotFoundException`` and ``ConflictException``.
+    """
+    start, size = read_rank(context.listing.start_key()), input.max_results or context.listing.page_size
+    context.require_active(input.datastore_id)
+    jobs = context.store.jobs(input.datastore_id)
+    ranked = sorted((_rank(each), each) for each in jobs if input.job_status in (None, each.status))
+    found = [(rank, each) for rank, each in ranked if start is None or rank > start]
+    page = found[:size]
+    for _, job in page:
+        context.meet(job)
+    return Output(
+        job_summaries=tuple([_summarize(job) for _, job in page]),
+        next_token=context.listing.next_token(write_rank(page[-1][0])) if len(found) > size else None,
+    )
+
+
+def _rank(job: ImportJob) -> Rank:
+    return -round(job.submitted_at * 1000), job.job_id
+
+
+def _summarize(job: ImportJob) -> DICOMImportJobSummary:
+    return DICOMImportJobSummary(
+        job_id=job.job_id,
+        job_name=job.name,
+        job_status=job.status,
+        datastore_id=job.datastore_id,
+        data_access_role_arn=job.data_access_role_arn,
+        ended_at=job.ended_at,
+        submitted_at=job.submitted_at,
+        message=job.message,
+    )
+
+
 LIST_DICOM_IMPORT_JOBS = Operation(
     name="ListDICOMImportJobs",
     method="GET",
     path="/listDICOMImportJobs/datastore/{datastoreId}",
     input=Input,
     output=Output,
+    handler=list_dicom_import_jobs,
     errors=(
         errors.ThrottlingException,
         errors.AccessDeniedException,

@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/healthimaging/latest/APIReference/API_StartDICOMImportJob.html
 """
 
+import uuid
 from typing import Annotated
 
 from msgspec import Struct, field
@@ -10,6 +11,8 @@ from msgspec import Struct, field
 from ...aws import errors
 from ...aws.members import idempotency_token, label
 from ...aws.operation import Operation
+from ..context import Context
+from ..records import ImportJob, Work
 from ..shapes.identifiers import AwsAccountId, ClientToken, DatastoreId, JobId, Timestamp
 from ..shapes.import_job import ImportConfiguration, JobName, JobStatus, RoleArn, S3Uri
 
@@ -36,12 +39,54 @@ class Output(Struct, frozen=True, kw_only=True, rename="camel"):
     submitted_at: Timestamp
 
 
+def start_dicom_import_job(input: Input, context: Context) -> Output:
+    """Submit an import job, which goes on by itself.
+
+    Raises ``ResourceNotFoundException``, and ``ConflictException`` for a data store that is not ACTIVE, or for a client
+    token that came with another request.
+    """
+    context.require_active(input.datastore_id)
+    with context.change() as change:
+        earlier: Output | None = change.recall("StartDICOMImportJob", input.client_token, input)
+        if earlier is not None:
+            return earlier
+        job = _make_job(input, change.moment.date)
+        change.add_job(context.workflow.pace, job)
+        output = Output(
+            datastore_id=input.datastore_id, job_id=job.job_id, job_status="SUBMITTED", submitted_at=job.submitted_at
+        )
+        change.remember("StartDICOMImportJob", input.client_token, input, output)
+    if context.workflow.failure:
+        context.store.finish_work(job.work, context.workflow.failure, None)
+    else:
+        context.imports.start(job)
+    return output
+
+
+def _make_job(input: Input, date: float) -> ImportJob:
+    id = uuid.uuid4().hex
+    separator = "" if input.output_s3_uri.endswith("/") else "/"
+    return ImportJob(
+        job_id=id,
+        datastore_id=input.datastore_id,
+        name=input.job_name,
+        status="SUBMITTED",
+        data_access_role_arn=input.data_access_role_arn,
+        input_s3_uri=input.input_s3_uri,
+        output_s3_uri=f"{input.output_s3_uri}{separator}{input.datastore_id}-DicomImport-{id}/",
+        submitted_at=date,
+        work=Work(),
+        import_configuration=input.import_configuration,
+    )
+
+
 START_DICOM_IMPORT_JOB = Operation(
     name="StartDICOMImportJob",
     method="POST",
     path="/startDICOMImportJob/datastore/{datastoreId}",
     input=Input,
     output=Output,
+    handler=start_dicom_import_job,
     is_asynchronous=True,
     errors=(
         errors.ThrottlingException,

@@ -1,0 +1,478 @@
+"""StartDICOMImportJob, GetDICOMImportJob and ListDICOMImportJobs as boto3 sees them, with S3 in a folder."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import logging
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pydicom.uid import UID
+
+from healthimaging_emulator import Emulator, Fault
+from tests.demo import UNKNOWN
+from tests.raw import until
+
+from .conftest import Service, refusal
+
+SHIPPED = Path(pydicom.__file__).parent / "data" / "test_files"
+ROLE = "arn:aws:iam::111122223333:role/import"
+DATASTORE = "d" * 32
+SEED = {"datastores": [{"datastoreId": DATASTORE}]}
+
+
+class Bucket:
+    """A folder that holds a bucket for the input and one for the output."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "input").mkdir(parents=True)
+
+    def put(self, name: str, key: str = "", change: Callable[[Any], None] | None = None) -> None:
+        """Put a file that pydicom ships into the input, perhaps changed."""
+        target = self.root / "input" / (key or f"scan/{name}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if change is None:
+            shutil.copy(SHIPPED / name, target)
+            return
+        dataset = pydicom.dcmread(SHIPPED / name)
+        change(dataset)
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        dataset.save_as(target)
+
+    def read(self, job: dict[str, Any], name: str) -> list[dict[str, Any]]:
+        """Return the lines of an output; none if it was not written."""
+        path = self.root / job["outputS3Uri"].removeprefix("s3://") / name
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Bucket:
+    return Bucket(tmp_path / "s3")
+
+
+@pytest.fixture
+def service(bucket: Bucket) -> Service:
+    return Service(Emulator.from_seed(SEED, s3=bucket.root))
+
+
+def start(service: Service, **members: Any) -> dict[str, Any]:
+    given = {
+        "datastoreId": DATASTORE,
+        "dataAccessRoleArn": ROLE,
+        "inputS3Uri": "s3://input/scan/",
+        "outputS3Uri": "s3://output/jobs",
+    }
+    answer = service.client.start_dicom_import_job(**given | members)
+    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+
+
+def get(service: Service, job_id: str) -> dict[str, Any]:
+    return dict(service.client.get_dicom_import_job(datastoreId=DATASTORE, jobId=job_id)["jobProperties"])
+
+
+def run(service: Service, **members: Any) -> dict[str, Any]:
+    """Start a job, poll until it has ended, and return its properties."""
+    id = start(service, **members)["jobId"]
+    statuses: list[str] = []
+    while not statuses or statuses[-1] not in ("COMPLETED", "FAILED"):
+        job = get(service, id)
+        statuses.append(job["jobStatus"])
+    assert statuses[:2] == ["SUBMITTED", "IN_PROGRESS"]
+    return job
+
+
+def found(service: Service) -> dict[str, dict[str, Any]]:
+    summaries = service.client.search_image_sets(datastoreId=DATASTORE)["imageSetsMetadataSummaries"]
+    return {each["imageSetId"]: each for each in summaries}
+
+
+def metadata(service: Service, image_set_id: str, **version: str) -> Any:
+    blob = service.client.get_image_set_metadata(datastoreId=DATASTORE, imageSetId=image_set_id, **version)
+    return json.loads(gzip.decompress(blob["imageSetMetadataBlob"].read()))
+
+
+# A job from its start to its end.
+
+
+def test_a_job_is_submitted_in_progress_and_completed(service: Service, bucket: Bucket) -> None:
+    bucket.put("CT_small.dcm")
+    service.emulator.clock.freeze("2024-01-01T00:00:00Z")
+    answer = start(service, jobName="mine")
+    id = answer["jobId"]
+    assert (len(id), answer["datastoreId"], answer["jobStatus"]) == (32, DATASTORE, "SUBMITTED")
+    first, second, third, fourth = (get(service, id) for _ in range(4))
+    assert [each["jobStatus"] for each in (first, second, third)] == ["SUBMITTED", "IN_PROGRESS", "COMPLETED"]
+    assert third == fourth
+    assert (second.get("endedAt"), third["endedAt"], third["submittedAt"]) == (None, *[answer["submittedAt"]] * 2)
+    assert third == first | {"jobStatus": "COMPLETED", "endedAt": third["endedAt"]}
+    assert first == {
+        "jobId": id,
+        "jobName": "mine",
+        "jobStatus": "SUBMITTED",
+        "datastoreId": DATASTORE,
+        "dataAccessRoleArn": ROLE,
+        "submittedAt": answer["submittedAt"],
+        "inputS3Uri": "s3://input/scan/",
+        "outputS3Uri": f"s3://output/jobs/{DATASTORE}-DicomImport-{id}/",
+    }
+
+
+@pytest.mark.frames
+def test_the_outputs_of_a_job(service: Service, bucket: Bucket) -> None:
+    bucket.put("CT_small.dcm")
+    bucket.put("README.txt")
+    bucket.put("meta_missing_tsyntax.dcm")
+    job = run(service)
+    (imported,) = found(service)
+    uri = job["outputS3Uri"]
+    image_set = {"imageSetId": imported, "imageSetVersion": 1, "isPrimary": True}
+    assert bucket.read(job, "SUCCESS/success.ndjson") == [
+        {"inputFile": "scan/CT_small.dcm", "importResponse": image_set}
+    ]
+    assert bucket.read(job, "FAILURE/failure.ndjson") == [
+        {"inputFile": f"scan/{name}", "exception": {"exceptionType": "ValidationException", "message": message}}
+        for name, message in (
+            ("README.txt", "DICOM attributes does not exist"),
+            ("meta_missing_tsyntax.dcm", "DICOM attribute TransferSyntaxUID does not exist"),
+        )
+    ]
+    assert bucket.read(job, "job-output-manifest.json") == [
+        {
+            "jobSummary": {
+                "jobId": job["jobId"],
+                "datastoreId": DATASTORE,
+                "inputS3Uri": "s3://input/scan/",
+                "outputS3Uri": uri,
+                "successOutputS3Uri": f"{uri}SUCCESS/",
+                "failureOutputS3Uri": f"{uri}FAILURE/",
+                "warningsOutputS3Uri": f"{uri}WARNING/",
+                "numberOfScannedFiles": 3,
+                "numberOfImportedFiles": 1,
+                "numberOfFilesWithCustomerError": 2,
+                "numberOfFilesWithServerError": 0,
+                "numberOfGeneratedImageSets": 1,
+                "imageSetsSummary": [{**image_set, "numberOfMatchedSOPInstances": 1}],
+            }
+        }
+    ]
+
+
+def test_an_imported_image_set_can_be_read_and_searched(service: Service, bucket: Bucket) -> None:
+    bucket.put("CT_small.dcm")
+    run(service)
+    ((id, summary),) = found(service).items()
+    assert (summary["version"], summary["isPrimary"]) == (1, True)
+    assert summary["DICOMTags"]["DICOMPatientName"] == "CompressedSamples^CT1"
+    properties = service.client.get_image_set(datastoreId=DATASTORE, imageSetId=id)
+    assert (properties["imageSetState"], properties["imageSetWorkflowStatus"]) == ("ACTIVE", "CREATED")
+    assert (properties["createdAt"], properties["isPrimary"]) == (properties["updatedAt"], True)
+    (series,) = metadata(service, id)["Study"]["Series"].values()
+    (instance,) = series["Instances"].values()
+    (frame,) = instance["ImageFrames"]
+    answer = service.client.get_image_frame(
+        datastoreId=DATASTORE, imageSetId=id, imageFrameInformation={"imageFrameId": frame["ID"]}
+    )
+    assert len(answer["imageFrameBlob"].read()) == frame["FrameSizeInBytes"]
+
+
+def test_a_job_is_completed_even_if_every_file_failed(service: Service, bucket: Bucket) -> None:
+    bucket.put("README.txt")
+    job = run(service)
+    assert (job["jobStatus"], found(service)) == ("COMPLETED", {})
+    assert len(bucket.read(job, "FAILURE/failure.ndjson")) == 1
+    assert bucket.read(job, "SUCCESS/success.ndjson") == []
+
+
+def test_the_uri_names_a_prefix(service: Service, bucket: Bucket) -> None:
+    bucket.put("CT_small.dcm", "scan/a/1.dcm")
+    bucket.put("MR_small.dcm", "scan/b/1.dcm")
+    job = run(service, inputS3Uri="s3://input/scan/a")
+    assert [each["inputFile"] for each in bucket.read(job, "SUCCESS/success.ndjson")] == ["scan/a/1.dcm"]
+    job = run(service, inputS3Uri="s3://input")
+    assert len(bucket.read(job, "SUCCESS/success.ndjson")) == 2
+
+
+# Grouping.
+
+
+def as_instance(number: int, **attributes: Any) -> Callable[[Any], None]:
+    def change(dataset: Any) -> None:
+        dataset.SOPInstanceUID = UID(f"1.2.3.{number}")
+        for keyword, value in attributes.items():
+            setattr(dataset, keyword, value)
+
+    return change
+
+
+def test_files_of_one_series_are_one_image_set(service: Service, bucket: Bucket) -> None:
+    for number in range(3):
+        bucket.put("CT_small.dcm", f"scan/{number}.dcm", as_instance(number))
+    run(service)
+    (summary,) = found(service).values()
+    assert summary["DICOMTags"]["DICOMNumberOfStudyRelatedInstances"] == 3
+
+
+def test_two_series_are_two_image_sets(service: Service, bucket: Bucket) -> None:
+    bucket.put("CT_small.dcm", "scan/1.dcm", as_instance(1))
+    bucket.put("CT_small.dcm", "scan/2.dcm", as_instance(2, SeriesInstanceUID=UID("1.2.99")))
+    run(service)
+    assert [each["isPrimary"] for each in found(service).values()] == [True, True]
+
+
+def test_a_further_instance_joins_the_primary_image_set_as_its_next_version(service: Service, bucket: Bucket) -> None:
+    bucket.put("CT_small.dcm", "scan/1.dcm", as_instance(1))
+    run(service)
+    bucket.put("CT_small.dcm", "more/2.dcm", as_instance(2))
+    job = run(service, inputS3Uri="s3://input/more/")
+    ((id, summary),) = found(service).items()
+    assert (summary["version"], summary["DICOMTags"]["DICOMNumberOfStudyRelatedInstances"]) == (2, 2)
+    rows = service.client.list_image_set_versions(datastoreId=DATASTORE, imageSetId=id)["imageSetPropertiesList"]
+    assert [(row["versionId"], row["ImageSetWorkflowStatus"]) for row in rows] == [("2", "IMPORTED"), ("1", "CREATED")]
+    (line,) = bucket.read(job, "SUCCESS/success.ndjson")
+    assert line["importResponse"] == {"imageSetId": id, "imageSetVersion": 2, "isPrimary": True}
+    (series,) = metadata(service, id, versionId="1")["Study"]["Series"].values()
+    assert list(series["Instances"]) == ["1.2.3.1"]
+
+
+def test_an_instance_that_is_there_is_overwritten(service: Service, bucket: Bucket) -> None:
+    bucket.put("CT_small.dcm", "scan/1.dcm", as_instance(1))
+    run(service)
+    bucket.put("CT_small.dcm", "scan/1.dcm", as_instance(1, InstanceNumber="42"))
+    run(service)
+    ((id, summary),) = found(service).items()
+    assert (summary["version"], summary["DICOMTags"]["DICOMNumberOfStudyRelatedInstances"]) == (2, 1)
+    numbers = []
+    for version in ("1", "2"):
+        (series,) = metadata(service, id, versionId=version)["Study"]["Series"].values()
+        numbers.append(series["Instances"]["1.2.3.1"]["DICOM"]["InstanceNumber"])
+    assert numbers == ["1 ", "42"]
+
+
+CONFLICTS = {
+    "StudyDate": "19990101",
+    "AccessionNumber": "other",
+    "PatientID": "other",
+    "StudyID": "other",
+    "SeriesNumber": "77",
+}
+
+
+@pytest.mark.parametrize("keyword", CONFLICTS)
+def test_an_element_that_conflicts_makes_an_image_set_that_is_not_primary(
+    service: Service, bucket: Bucket, keyword: str
+) -> None:
+    bucket.put("CT_small.dcm", "scan/1.dcm", as_instance(1))
+    run(service)
+    bucket.put("CT_small.dcm", "more/2.dcm", as_instance(2, **{keyword: CONFLICTS[keyword]}))
+    run(service, inputS3Uri="s3://input/more/")
+    assert sorted((each["isPrimary"], each["version"]) for each in found(service).values()) == [(False, 1), (True, 1)]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "is_primary"), [("PatientID", False), ("StudyDate", False), ("StudyID", False), ("SeriesNumber", True)]
+)
+def test_another_series_of_the_study_must_agree_with_patient_and_study(
+    service: Service, bucket: Bucket, keyword: str, is_primary: bool
+) -> None:
+    bucket.put("CT_small.dcm", "scan/1.dcm", as_instance(1))
+    run(service)
+    other = {"SeriesInstanceUID": UID("1.2.99"), keyword: CONFLICTS[keyword]}
+    bucket.put("CT_small.dcm", "more/2.dcm", as_instance(2, **other))
+    run(service, inputS3Uri="s3://input/more/")
+    assert sorted(each["isPrimary"] for each in found(service).values()) == sorted([True, is_primary])
+
+
+def test_conflicts_inside_one_job_make_image_sets_of_their_own(service: Service, bucket: Bucket) -> None:
+    bucket.put("CT_small.dcm", "scan/1.dcm", as_instance(1))
+    bucket.put("CT_small.dcm", "scan/2.dcm", as_instance(2, PatientID="other"))
+    run(service)
+    assert sorted(each["isPrimary"] for each in found(service).values()) == [False, True]
+
+
+def test_an_import_into_a_locked_image_set_ends_its_write(bucket: Bucket) -> None:
+    ours = Service(Emulator.from_seed(SEED, s3=bucket.root))
+    bucket.put("CT_small.dcm", "scan/1.dcm", as_instance(1))
+    run(ours)
+    (id,) = found(ours)
+    ours.emulator.faults.add(Fault.workflow(reads=None, seconds=None, operation="UpdateImageSetMetadata"))
+    updates = {"DICOMUpdates": {"updatableAttributes": b'{"Patient": {"DICOM": {"PatientSex": "F"}}}'}}
+    ours.client.update_image_set_metadata(
+        datastoreId=DATASTORE, imageSetId=id, latestVersionId="1", updateImageSetMetadataUpdates=updates
+    )
+    bucket.put("CT_small.dcm", "more/2.dcm", as_instance(2))
+    run(ours, inputS3Uri="s3://input/more/")
+    rows = ours.client.list_image_set_versions(datastoreId=DATASTORE, imageSetId=id)["imageSetPropertiesList"]
+    assert [row["ImageSetWorkflowStatus"] for row in rows] == ["IMPORTED", "UPDATED", "CREATED"]
+    assert metadata(ours, id)["Patient"]["DICOM"]["PatientSex"] == "F"
+
+
+# Failures.
+
+
+def test_without_s3_a_job_fails_and_says_so() -> None:
+    ours = Service(Emulator.from_seed(SEED))
+    job = run(ours)
+    assert (job["jobStatus"], job["message"]) == (
+        "FAILED",
+        "INVALID_REQUEST:  The emulator has no S3 - see the setting s3.",
+    )
+
+
+def test_an_input_that_cannot_be_read_fails_the_job(service: Service) -> None:
+    job = run(service, inputS3Uri="s3://nowhere/scan/")
+    assert job["jobStatus"] == "FAILED"
+    assert job["message"].startswith("INVALID_REQUEST:  Input cannot be read - there is no bucket nowhere in ")
+
+
+def test_an_output_that_cannot_be_written_fails_the_job(service: Service, bucket: Bucket) -> None:
+    bucket.put("CT_small.dcm")
+    (bucket.root / "output").write_text("a file is in the place of the bucket")
+    job = run(service)
+    assert job["jobStatus"] == "FAILED"
+    assert job["message"].startswith("INVALID_REQUEST:  Output cannot be written - jobs/")
+
+
+def test_a_key_that_leads_out_of_its_bucket_is_not_written(service: Service, bucket: Bucket) -> None:
+    bucket.put("CT_small.dcm")
+    job = run(service, outputS3Uri="s3://output/../../escaped")
+    assert (job["jobStatus"], (bucket.root.parent / "escaped").exists()) == ("FAILED", False)
+
+
+def test_a_workflow_fault_fails_a_job_and_nothing_is_imported(service: Service, bucket: Bucket) -> None:
+    bucket.put("CT_small.dcm")
+    service.emulator.faults.add(Fault.workflow("failed", "INVALID_REQUEST:  Not today."))
+    job = run(service)
+    assert (job["jobStatus"], job["message"], found(service)) == ("FAILED", "INVALID_REQUEST:  Not today.", {})
+
+
+def test_a_limit_of_the_emulator_is_the_failure_of_its_files(bucket: Bucket) -> None:
+    ours = Service(Emulator.from_seed(SEED, s3=bucket.root, max_versions=1))
+    bucket.put("CT_small.dcm")
+    bucket.put("MR_small.dcm")
+    job = run(ours)
+    (line,) = bucket.read(job, "FAILURE/failure.ndjson")
+    assert line["exception"]["message"] == "The emulator's limit is exceeded: 2 versions, but max_versions is 1."
+    assert len(found(ours)) == 1
+
+
+@pytest.mark.parametrize("operation", ["get_dicom_import_job", "list_dicom_import_jobs", "start_dicom_import_job"])
+def test_an_unknown_data_store_is_not_found(service: Service, operation: str) -> None:
+    members: dict[str, Any] = {
+        "get_dicom_import_job": {"jobId": "a"},
+        "list_dicom_import_jobs": {},
+        "start_dicom_import_job": {
+            "dataAccessRoleArn": ROLE,
+            "inputS3Uri": "s3://input/",
+            "outputS3Uri": "s3://output/",
+        },
+    }[operation]
+    call = getattr(service.client, operation)
+    message = f"Datastore {UNKNOWN} was not found."
+    assert refusal(call, datastoreId=UNKNOWN, **members) == ("ResourceNotFoundException", message)
+
+
+def test_an_unknown_job_is_not_found(service: Service) -> None:
+    message = f"Job {UNKNOWN} was not found in Datastore {DATASTORE}."
+    assert refusal(get, service, UNKNOWN) == ("ResourceNotFoundException", message)
+
+
+# Lists, tokens, threads.
+
+
+def test_jobs_are_listed_newest_first_and_by_status(service: Service, bucket: Bucket) -> None:
+    bucket.put("CT_small.dcm")
+    service.emulator.clock.freeze("2024-01-01T00:00:00Z")
+    first = run(service)
+    service.emulator.clock.advance(1)
+    second = run(service, inputS3Uri="s3://nowhere/")
+    listed = service.client.list_dicom_import_jobs(datastoreId=DATASTORE)["jobSummaries"]
+    assert [each["jobId"] for each in listed] == [second["jobId"], first["jobId"]]
+    kept = {name: value for name, value in first.items() if not name.endswith("S3Uri")}
+    assert listed[1] == kept
+    failed = service.client.list_dicom_import_jobs(datastoreId=DATASTORE, jobStatus="FAILED")["jobSummaries"]
+    assert [each["jobId"] for each in failed] == [second["jobId"]]
+    pages = service.client.get_paginator("list_dicom_import_jobs").paginate(
+        datastoreId=DATASTORE, PaginationConfig={"PageSize": 1}
+    )
+    assert [len(page["jobSummaries"]) for page in pages] == [1, 1]
+
+
+def test_the_same_token_starts_one_job(service: Service) -> None:
+    first = start(service, clientToken="t")
+    assert start(service, clientToken="t") == first
+    assert refusal(start, service, clientToken="t", jobName="b")[0] == "ConflictException"
+    assert len(service.client.list_dicom_import_jobs(datastoreId=DATASTORE)["jobSummaries"]) == 1
+
+
+class SlowObjects:
+    """Objects that can be read only once a test lets them."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content, self.may_go_on = content, threading.Event()
+        self.written: dict[str, bytes] = {}
+
+    def get_paginator(self, _: str) -> Any:
+        return self
+
+    def paginate(self, **_: str) -> list[dict[str, Any]]:
+        return [{"Contents": [{"Key": "1.dcm"}, {"Key": "folder/"}]}]
+
+    def get_object(self, **_: str) -> dict[str, Any]:
+        self.may_go_on.wait(60)
+        return {"ContentLength": len(self.content), "Body": io.BytesIO(self.content)}
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> None:  # noqa: N803  # boto3's own names
+        self.written[f"{Bucket}/{Key}"] = Body
+
+
+def test_a_client_of_the_users_own_is_read_and_a_job_waits_for_its_work() -> None:
+    objects = SlowObjects((SHIPPED / "CT_small.dcm").read_bytes())
+    ours = Service(Emulator.from_seed(SEED, s3=objects, transition_reads=None, transition_seconds=None))
+    id = start(ours)["jobId"]
+    for _ in range(2):
+        ours.finish()
+    assert get(ours, id)["jobStatus"] == "IN_PROGRESS"
+    objects.may_go_on.set()
+    until(lambda: get(ours, id)["jobStatus"] == "COMPLETED")
+    assert [key.rpartition("/")[2] for key in objects.written] == ["success.ndjson", "job-output-manifest.json"]
+
+
+def test_a_reset_drops_a_job_and_what_it_would_import() -> None:
+    objects = SlowObjects((SHIPPED / "CT_small.dcm").read_bytes())
+    ours = Service(Emulator.from_seed(SEED, s3=objects))
+    id = start(ours)["jobId"]
+    ours.emulator.reset()
+    objects.may_go_on.set()
+    (thread,) = [each for each in threading.enumerate() if each.name == f"import {id}"]
+    thread.join(60)
+    assert (found(ours), objects.written) == ({}, {})
+    assert refusal(get, ours, id)[0] == "ResourceNotFoundException"
+
+
+def test_a_bug_in_the_emulator_fails_the_job_and_is_logged(
+    service: Service, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket.put("CT_small.dcm")
+    monkeypatch.setattr("healthimaging_emulator.healthimaging.imports.job.read_instance", lambda _: 1 / 0)
+    with caplog.at_level(logging.ERROR):
+        job = run(service)
+    assert job["message"] == "INTERNAL_ERROR:  The import failed in the emulator - its log has the reason."
+    assert f"the import job {job['jobId']} failed" in caplog.text
+
+
+def test_two_jobs_of_one_series_join(service: Service, bucket: Bucket) -> None:
+    for number in range(8):
+        bucket.put("CT_small.dcm", f"scan{number}/1.dcm", as_instance(number))
+    ids = [start(service, inputS3Uri=f"s3://input/scan{number}/")["jobId"] for number in range(8)]
+    for id in ids:
+        until(lambda id=id: get(service, id)["jobStatus"] == "COMPLETED")  # type: ignore[misc]
+    (summary,) = found(service).values()
+    assert (summary["version"], summary["DICOMTags"]["DICOMNumberOfStudyRelatedInstances"]) == (8, 8)
