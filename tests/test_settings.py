@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
@@ -23,6 +24,7 @@ VALID: dict[str, list[Any]] = {
     "omit_unset": [True, False],
     "transition_reads": [None, 0, 10**9],
     "transition_seconds": [None, 0, 0.5, 1e9],
+    "s3": [None, "s3", Path("s3"), "http://127.0.0.1:9000", object()],
     "control_token": [None, "a", "sésame €"],
     "control_hosts": [[], ["a", "a.b-c_d", "10.0.0.7"], ("::1", "2001:db8::1", "::ffff:1.2.3.4"), {"a"}],
     "cors_origins": [[], ["*"], ["http://localhost:3000", "HTTPS://a.test"], ("http://[::1]:3000",)],
@@ -30,6 +32,7 @@ VALID: dict[str, list[Any]] = {
 }
 NUMBER = "a whole number from 1"
 SECONDS = "a number of seconds from 0, or none"
+S3 = "a folder, the URL of an endpoint, or a boto3 client for S3"
 TEXT = "text without control characters"
 HOST = "the name or the address of a host, without a port"
 ORIGIN = "an origin such as http://localhost:3000"
@@ -53,6 +56,7 @@ INVALID: list[tuple[str, Any, str]] = [
         ("transition_seconds", value, f" {value!r}: expected {SECONDS}")
         for value in (-0.001, 1e9 + 1, NAN, INFINITY, "1", False)
     ),
+    *(("s3", value, f" {value!r}: expected {S3}") for value in ("", 1, 1.5, b"s3")),
     *(("control_token", value, f": expected {TEXT}") for value in ("", "a\r", "a\ud800", 1)),
     *(
         ("control_hosts", [value], f" {value!r}: expected {HOST}")

@@ -103,10 +103,10 @@ ERRORS: list[tuple[dict[str, Any], str, int, str]] = [
         f"1 validation error detected: Value 'a/b' at 'datastoreId' {PATTERN}",
     ),
     (
-        {"operation": "get_datastore", "arguments": {"datastoreId": DATASTORE}},
-        "UnknownOperationException",
+        {"operation": "get_datastore", "arguments": {"datastoreId": UNKNOWN}},
+        "ResourceNotFoundException",
         404,
-        "GetDatastore is not emulated yet.",
+        f"Datastore {UNKNOWN} was not found.",
     ),
 ]
 

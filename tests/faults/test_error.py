@@ -146,8 +146,6 @@ def test_an_error_comes_before_validation(emulator: Emulator) -> None:
 
 # Every operation.
 
-NOT_EMULATED = [operation.name for operation in OPERATIONS if operation.handler is None]
-
 IMAGE_SET_OPERATIONS = (
     *("ListImageSetVersions", "GetImageSet", "GetImageSetMetadata", "UpdateImageSetMetadata", "CopyImageSet"),
     *("DeleteImageSet", "GetImageFrame"),
@@ -232,22 +230,8 @@ def test_an_error_matches_only_the_operations_that_model_it(emulator: Emulator) 
     client = make_client(emulator)
     with pytest.raises(client.exceptions.ConflictException):
         call(client, "GetImageSet")
-    with pytest.raises(ClientError, match=r"ListDatastores is not emulated yet\.$"):
-        call(client, "ListDatastores")
+    call(client, "ListDatastores")
     assert (emulator.faults["fault-1"].matched, emulator.faults["fault-1"].fired) == (1, 1)
-
-
-@pytest.mark.parametrize("operation", NOT_EMULATED)
-def test_an_operation_that_is_not_emulated_says_so_and_uses_no_error_after(emulator: Emulator, operation: str) -> None:
-    emulator.faults.add(Fault.error("ThrottlingException", when="after", operation=operation))
-    with pytest.raises(ClientError) as raised:
-        call(make_client(emulator), operation)
-    assert raised.value.response["Error"] == {
-        "Code": "UnknownOperationException",
-        "Message": f"{operation} is not emulated yet.",
-    }
-    (attempt,) = emulator.calls[0].attempts
-    assert (attempt.faults, attempt.unused, attempt.outcome) == ([], ["fault-1"], None)
 
 
 # After the operation.

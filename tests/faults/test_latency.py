@@ -37,7 +37,7 @@ def test_latency_goes_with_any_effect(emulator: Emulator) -> None:
 def test_every_operation_can_be_late(emulator: Emulator, operation: str) -> None:
     emulator.clock.freeze()
     emulator.faults.add(Fault.latency(7, operation=operation))
-    with suppress(ClientError):  # 14 are not emulated yet
+    with suppress(ClientError):  # some find nothing of their ids
         call(make_client(emulator), operation)
     (recorded,) = emulator.calls
     assert (recorded.operation, recorded.attempts[0].delay, recorded.attempts[0].faults) == (operation, 7, ["fault-1"])

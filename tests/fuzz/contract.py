@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import uuid
 from collections.abc import Mapping, Set
 from typing import Any
@@ -19,6 +20,7 @@ Answers = Set[tuple[int, str | None]]
 
 ANSWERS: Answers = {
     (200, None),
+    (204, None),
     (400, "SerializationException"),
     (400, "ValidationException"),
     (404, "ResourceNotFoundException"),
@@ -53,6 +55,10 @@ OUTPUTS = {
 """The outputs in JSON, by the names of their members: unset members are null, so all of them are there."""
 
 
+NAMES = ("datastoreName", "jobName")
+"""Members that the model requires, and that are null where the user gave none: so AWS writes them."""
+
+
 def check(
     status: int,
     headers: Mapping[str, str],
@@ -66,6 +72,9 @@ def check(
     code = given.get("x-amzn-errortype")
     assert (status, code) in answers
     assert uuid.UUID(given["x-amzn-requestid"])
+    if status == 204:
+        assert (body, "content-type" in given) == (b"", False)
+        return
     assert given["content-type"] == "application/json"
     if is_head:
         assert body == b""
@@ -91,7 +100,8 @@ def check_output(body: bytes) -> None:
     document = json.loads(body)
     shape = OUTPUTS[frozenset(document)]
     check_value(shape, document)
-    assert find_violations(parse_value(shape, document, "output")) == []
+    violations = find_violations(parse_value(shape, document, "output"))
+    assert [each for each in violations if not re.match(rf"Value null at '[\w.]*({'|'.join(NAMES)})'", each)] == []
     assert msgspec.json.encode(document, order="sorted") == body
 
 
@@ -115,7 +125,7 @@ def check_value(shape: Shape, value: Any) -> None:
 def check_member(member: Member, value: Any) -> None:
     """Fail for a null that is not an unset scalar or structure."""
     if value is None:
-        assert not member.is_required
+        assert not member.is_required or member.name in NAMES
         assert not isinstance(member.shape, (List, Map))
     else:
         check_value(member.shape, value)

@@ -77,6 +77,7 @@ headers = st.lists(st.tuples(names, contents), max_size=6)
 bodies = st.one_of(st.just(b""), st.binary(max_size=100))
 
 BASE = build_base_environ("127.0.0.1", 80)
+ARN = f"arn:aws:medical-imaging:us-east-1:000000000000:datastore/{DATASTORE}"
 EXAMPLES = settings.default.max_examples if settings.default else 200
 
 
@@ -226,6 +227,7 @@ def test_the_contract_knows_every_answer_that_is_drawn() -> None:
         ask(WRITTEN, "POST", updating, [("content-type", "text/xml")], revert),
         ask(WRITTEN, "POST", updating, json_type, b" " * (1024 * 1024 + 1)),
         ask(WRITTEN, "POST", path("0" * 32)),
+        ask(WRITTEN, "DELETE", f"/tags/{ARN}?tagKeys=a"),
         ask(WRITTEN, "POST", "/"),
         ask(WRITTEN, "POST", path(), [("accept", "text/html")]),
     ]

@@ -52,14 +52,6 @@ def test_errors_are_the_exceptions_of_boto3(emulator: Emulator) -> None:
     assert raised.value.response["Error"]["Message"] == f"ImageSet {UNKNOWN} was not found in Datastore {DATASTORE}."
 
 
-def test_an_operation_that_is_not_emulated_is_an_error_of_the_service(emulator: Emulator) -> None:
-    with pytest.raises(ClientError) as raised:
-        emulator.client().list_datastores()
-    error = raised.value.response
-    assert error["Error"] == {"Code": "UnknownOperationException", "Message": "ListDatastores is not emulated yet."}
-    assert error["ResponseMetadata"]["HTTPStatusCode"] == 404
-
-
 @pytest.mark.newest_boto3
 def test_a_body_reaches_the_emulator(emulator: Emulator) -> None:
     client = emulator.client()
