@@ -19,7 +19,8 @@ from ..documents import find_documents
 from ..emulator import Emulator
 from ..errors import InvalidError, invalid, suggestion
 from ..healthimaging.baseline import Baseline, count_versions
-from ..seeds.loader import OnRead, Seed, load_seed
+from ..seeds.build import OnRead
+from ..seeds.loader import Seed, load_seed
 from ..settings import DECLARED, DEFAULT_PORT, PREFIX, Setting, Settings
 
 if TYPE_CHECKING:

@@ -2,61 +2,28 @@
 
 from __future__ import annotations
 
-import logging
-import operator
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
-from itertools import groupby
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..clock import Clock, timestamp
-from ..documents import decode_json, find_documents
+from ..documents import find_documents
 from ..errors import EmulatorError, InvalidError
 from ..faults.engine import Faults
 from ..faults.fault import Fault
 from ..healthimaging.baseline import Baseline
-from ..healthimaging.history import History
-from ..healthimaging.imports.instance import Instance, NotImportable, make_document, read_instance
-from ..healthimaging.metadata import Metadata
-from ..healthimaging.records import Datastore, ImageSet, Version
+from ..healthimaging.records import Datastore, ImageSet
 from ..settings import Settings
-from . import generate
-from .document import (
-    Document,
-    FrameContent,
-    Generate,
-    GenerateImageSets,
-    SeedDatastore,
-    SeedDocument,
-    SeedImageSet,
-    SeedVersion,
-)
+from .build import OnRead, Place, build_datastore, build_image_set
+from .document import GenerateImageSets, SeedDatastore, SeedDocument
+from .generate import LONGEST_SPAN
 from .generate_image_sets import SECONDS_APART, make_image_sets
-
-log = logging.getLogger("healthimaging_emulator.seeds")
 
 Source = str | Path | Mapping[str, Any]
 
-OnRead = Callable[[Path], None]
-
 Origins = dict[tuple[str, str], str]
 """Documents by the data store and the id of each image set that they have."""
-
-OBSERVED_STATUSES = {
-    "ACTIVE": {"CREATED", "COPIED", "COPY_FAILED", "UPDATED", "UPDATE_FAILED", "IMPORTED", "IMPORT_FAILED"},
-    "LOCKED": {
-        "COPYING",
-        "COPYING_WITH_READ_ONLY_ACCESS",
-        "UPDATING",
-        "UPDATING_FOR_STUDY_CONSISTENCY",
-        "DELETING",
-        "IMPORTING",
-    },
-    "DELETED": {"DELETED"},
-}
-"""Statuses that go with a state: AWS's event documentation; those of imports and studies by analogy."""
 
 
 class Seed(NamedTuple):
@@ -134,7 +101,7 @@ class _Merger:
             for j, image_set in enumerate(datastore.image_sets):
                 place = Place(source, file, f"{path}.imageSets[{j}]", id, image_set.image_set_id, self._on_read)
                 add_origin(self._origins, place)
-                image_sets[image_set.image_set_id] = _build_image_set(image_set, place)
+                image_sets[image_set.image_set_id] = build_image_set(image_set, place)
             if datastore.generate is not None:
                 self._generate(datastore.generate, Place(source, file, f"{path}.generate", id, ""))
         _check_faults(self._engine, source, document.faults, "$.faults")
@@ -156,29 +123,13 @@ class _Merger:
         image_sets = self.baseline[place.datastore_id]
         try:
             created_at = timestamp(numbers.created_at)
-            timestamp(created_at + numbers.image_sets * SECONDS_APART + generate.LONGEST_SPAN)
+            timestamp(created_at + numbers.image_sets * SECONDS_APART + LONGEST_SPAN)
         except InvalidError as error:
             raise place.error(error.message) from None
         for image_set in make_image_sets(numbers, place.datastore_id, created_at):
             if image_set.image_set_id in image_sets:
                 raise place.error("these image sets are there already: give another seed")
             image_sets[image_set.image_set_id] = image_set
-
-
-def build_datastore(written: SeedDatastore) -> Datastore:
-    """Build a data store. Raises ``InvalidError``."""
-    created_at = None if written.created_at is None else _read_time(written.created_at, "createdAt")
-    return Datastore(
-        datastore_id=written.datastore_id,
-        name=written.datastore_name,
-        status=written.datastore_status,
-        created_at=created_at,
-        updated_at=created_at if written.updated_at is None else _read_time(written.updated_at, "updatedAt"),
-        kms_key_arn=written.kms_key_arn,
-        lambda_authorizer_arn=written.lambda_authorizer_arn,
-        lossless_storage_format=written.lossless_storage_format,
-        tags=written.tags,
-    )
 
 
 def _unlimited_faults(faults: Sequence[Fault] = ()) -> Faults:
@@ -191,20 +142,6 @@ def _check_faults(engine: Faults, source: str, faults: list[Fault], path: str) -
         engine.add(*faults)
     except EmulatorError as error:
         raise InvalidError(error.message, path=error.path.replace("$", path, 1), source=source) from None
-
-
-class Place(NamedTuple):
-    """An image set inside a document."""
-
-    source: str
-    file: Path | None
-    path: str
-    datastore_id: str
-    image_set_id: str
-    on_read: OnRead | None = None
-
-    def error(self, message: str, inside: str = "") -> InvalidError:
-        return InvalidError(message, path=self.path + inside, source=self.source)
 
 
 def add_datastore_id(ids: set[str], id: str, path: str, source: str) -> None:
@@ -222,217 +159,3 @@ def add_origin(origins: Origins, place: Place) -> None:
     if origin is not None:
         raise place.error(f"image set {place.image_set_id} is in {origin} already", ".imageSetId")
     origins[place.datastore_id, place.image_set_id] = place.source
-
-
-def _build_image_set(image_set: SeedImageSet, place: Place) -> ImageSet:
-    shared, frames = read_shared(image_set, place)
-    history = build_history(image_set, place, shared)
-    frames |= {id: read_frame(given, place, f".frames.{id}") for id, given in image_set.frames.items()}
-    for mistake in find_unnamed_frames(frames, history, place):
-        raise mistake
-    return ImageSet(
-        datastore_id=place.datastore_id,
-        image_set_id=place.image_set_id,
-        history=history,
-        frames=frames,
-        tags=image_set.tags,
-    )
-
-
-def read_shared(image_set: SeedImageSet, place: Place) -> tuple[Metadata | None, dict[str, bytes]]:
-    """Return the document of all versions, and the frames of the DICOM files that it is made from, if there are any.
-
-    Raises ``InvalidError``.
-    """
-    if image_set.dicom is not None:
-        return _read_dicom(image_set, place)
-    return read_metadata(image_set.metadata, place, ".metadata"), {}
-
-
-def _read_dicom(image_set: SeedImageSet, place: Place) -> tuple[Metadata, dict[str, bytes]]:
-    """Read DICOM files beside the seed as an import does."""
-    if image_set.metadata is not None or image_set.frames:
-        raise place.error("dicom is in the place of metadata and frames", ".dicom")
-    instances: dict[str, Instance] = {}
-    for index, name in enumerate(image_set.dicom or ()):
-        try:
-            for path in _list_dicom_files(name, place):
-                instance = _read_instance(path)
-                if instance.uid in instances:
-                    raise InvalidError(f"{path.name}: this instance is in another file, too")
-                instances[instance.uid] = instance
-        except InvalidError as error:
-            raise place.error(error.message, f".dicom[{index}]") from None
-    frames = {id: content for each in instances.values() for id, content in each.frames.items()}
-    return Metadata(make_document(list(instances.values())), place.datastore_id, place.image_set_id), frames
-
-
-def _list_dicom_files(name: str, place: Place) -> list[Path]:
-    path = _beside(name, place, "dicom")
-    if not path.is_dir():
-        return [path]
-    found = sorted(each for each in path.iterdir() if each.is_file() and each.name[0] != ".")
-    if not found:
-        raise InvalidError(f"{name}: there is no file in this folder")
-    return [_beside(f"{name}/{each.name}", place, "dicom") for each in found]
-
-
-def _read_instance(path: Path) -> Instance:
-    try:
-        return read_instance(path.read_bytes())
-    except NotImportable as error:
-        raise InvalidError(f"{path.name}: {error.message}") from None
-    except ImportError as error:
-        raise InvalidError(f"{path.name}: {error}") from None
-    except OSError as error:
-        raise InvalidError(f"{path.name}: {error.strerror or error}") from None
-
-
-def find_unnamed_frames(frames: Collection[str], versions: Iterable[Version], place: Place) -> Iterator[InvalidError]:
-    """Find the frames that no metadata document of their image set names."""
-    if frames:  # most image sets have none
-        named = {id for version in versions if version.metadata is not None for id in version.metadata.frames}
-        for id in frames:
-            if id not in named:
-                yield place.error(f"no metadata of the image set names the frame {id}", f".frames.{id}")
-
-
-def read_frame(given: str | FrameContent, place: Place, inside: str) -> bytes:
-    """Read the bytes of a frame, inline or from a file beside the seed."""
-    if isinstance(given, FrameContent):
-        return given.base64
-    try:
-        return _read_bytes(given, place, "a frame")
-    except InvalidError as error:
-        raise place.error(error.message, inside) from None
-
-
-def build_history(image_set: SeedImageSet, place: Place, shared: Metadata | None) -> History[Version]:
-    """Build the history of an image set. Raises ``InvalidError``."""
-    if (image_set.versions is None) == (image_set.generate is None):
-        raise place.error("an image set has either versions or generate")
-    if image_set.generate is not None:
-        return _generate(image_set.generate, place, shared)
-    versions: list[Version] = []
-    for index, written in enumerate(image_set.versions or ()):
-        metadata = shared
-        if written.metadata is not None:  # most have none, and formatting the path takes time
-            metadata = read_metadata(written.metadata, place, f".versions[{index}].metadata")
-        try:
-            versions.append(build_version(written, place.image_set_id, versions[0] if versions else None, metadata))
-        except InvalidError as error:
-            raise place.error(error.message, f".versions[{index}]{error.path}") from None
-    for index, doubt in _find_doubts(versions):
-        log.warning("warning: %s: %s.versions[%d]: %s", place.source, place.path, index, doubt)
-    return History.of(_sort(versions, place))
-
-
-def _sort(versions: list[Version], place: Place) -> list[Version]:
-    numbers = [version.number for version in versions]
-    if all(map(operator.gt, numbers, numbers[1:])):  # as the service lists them
-        return versions[::-1]
-    if len(set(numbers)) < len(numbers):
-        raise next(find_repeated(versions, place))
-    return [versions[index] for index in sorted(range(len(versions)), key=numbers.__getitem__)]
-
-
-def find_repeated(versions: Iterable[Version], place: Place) -> Iterator[InvalidError]:
-    """Find the versions that have the number of another one."""
-    number = operator.attrgetter("number")
-    for _, same in groupby(sorted(versions, key=number), number):
-        first, *others = same
-        if others:
-            yield place.error(f"version {first.version_id} is given twice", ".versions")
-
-
-def _generate(numbers: Generate, place: Place, metadata: Metadata | None) -> History[Version]:
-    try:
-        created_at = timestamp(numbers.created_at)
-        timestamp(created_at + generate.LONGEST_SPAN)
-        return generate.make_history(
-            numbers.versions, failed=numbers.failed, seed=numbers.seed, created_at=created_at, metadata=metadata
-        )
-    except InvalidError as error:
-        raise place.error(error.message, ".generate") from None
-
-
-def build_version(written: SeedVersion, image_set_id: str, first: Version | None, metadata: Metadata | None) -> Version:
-    """Build a version. Raises ``InvalidError`` with the path inside the version."""
-    if written.image_set_id is not None and written.image_set_id != image_set_id:
-        raise InvalidError(f"{written.image_set_id} is not the id of the image set", path=".imageSetId")
-    created_at = written.created_at
-    if first is not None and created_at == first.created_at:
-        created_at = first.created_at  # one object for all: it is the same on every version, and there may be a million
-    elif created_at is not None:
-        created_at = _read_time(created_at, "createdAt")
-    return Version(
-        version_id=written.version_id,
-        image_set_state=written.image_set_state,
-        image_set_workflow_status=written.image_set_workflow_status,
-        created_at=created_at,
-        updated_at=None if written.updated_at is None else _read_time(written.updated_at, "updatedAt"),
-        deleted_at=None if written.deleted_at is None else _read_time(written.deleted_at, "deletedAt"),
-        message=written.message,
-        overrides=written.overrides,
-        is_primary=written.is_primary,
-        metadata=metadata,
-    )
-
-
-def _read_time(time: float | datetime, member: str) -> float:
-    try:
-        return timestamp(time)
-    except InvalidError as error:
-        raise InvalidError(error.message, path=f".{member}") from None
-
-
-def read_metadata(given: Document | None, place: Place, inside: str) -> Metadata | None:
-    """Read a document, inline or from a file beside the seed."""
-    if given is None:
-        return None
-    try:
-        content = _read_file(given, place) if isinstance(given, str) else given
-        return Metadata(content, place.datastore_id, place.image_set_id)
-    except InvalidError as error:
-        raise place.error(error.message, inside + error.path.removeprefix("$")) from None
-
-
-def _read_file(name: str, place: Place) -> Any:
-    content = _read_bytes(name, place, "metadata")
-    try:
-        return decode_json(content, dict[str, Any])
-    except InvalidError as error:
-        raise InvalidError(f"{name}: {error.message}") from None
-
-
-def _beside(name: str, place: Place, what: str) -> Path:
-    """Return the path of a file or a folder beside the seed. Raises ``InvalidError``."""
-    if place.file is None:
-        raise InvalidError(f"{what} can name a file only in a seed that is a file")
-    path = place.file.parent / name
-    if place.on_read is not None:
-        place.on_read(path)
-    return path
-
-
-def _read_bytes(name: str, place: Place, what: str) -> bytes:
-    path = _beside(name, place, what)
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise InvalidError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
-
-
-def _find_doubts(versions: list[Version]) -> Iterator[tuple[int, str]]:
-    """Find combinations that AWS's sample and event documentation never show."""
-    created_at = versions[0].created_at
-    for index, version in enumerate(versions):
-        state, status = version.image_set_state, version.image_set_workflow_status
-        if status is not None and status not in OBSERVED_STATUSES[state]:
-            yield index, f"the service was never seen to return {state} with {status}"
-        if version.message is not None and not (status or "").endswith("FAILED"):
-            yield index, "only a failed version has a message"
-        if version.created_at != created_at:
-            yield index, "createdAt is the same on all versions of an image set"
-        if version.updated_at is not None and version.number == 1:
-            yield index, "version 1 has no updatedAt"

@@ -24,12 +24,8 @@ from ..faults.fault import Fault
 from ..healthimaging.history import History
 from ..healthimaging.records import Version
 from ..healthimaging.shapes.identifiers import DatastoreId, ImageSetId
-from .document import Document, FrameContent, SeedDocument, SeedImageSet, SeedVersion
-from .loader import (
-    Origins,
+from .build import (
     Place,
-    add_datastore_id,
-    add_origin,
     build_history,
     build_version,
     find_repeated,
@@ -38,6 +34,8 @@ from .loader import (
     read_metadata,
     read_shared,
 )
+from .document import Document, FrameContent, SeedDocument, SeedImageSet, SeedVersion
+from .loader import Origins, add_datastore_id, add_origin
 from .misfits import Misfit, find_misfits
 
 T = TypeVar("T")
