@@ -20,7 +20,7 @@ lint: $(VENV)/.lint
 	$(BIN)/hadolint Dockerfile
 
 soak: $(VENV)/.test
-	SOAK=60 $(BIN)/pytest tests/test_soak.py --durations 0
+	SOAK=60 $(BIN)/pytest tests/test_soak.py tests/test_concurrency.py --durations 0
 
 fuzz: $(VENV)/.test
 	FUZZ=long $(BIN)/pytest tests/fuzz
