@@ -72,12 +72,8 @@ class Known(NamedTuple):
 class Model:
     """What all threads know together, and the breaches that they have found."""
 
-    def __init__(self, ids: Collection[str], *, has_dates: bool = True) -> None:
-        """Begin with image sets of one version; the patient of each has its id.
-
-        With ``has_dates``, the date of a version must not go back while this version is written and read.
-        """
-        self._has_dates = has_dates
+    def __init__(self, ids: Collection[str]) -> None:
+        """Begin with image sets of one version; the patient of each has its id."""
         self._lock = threading.Lock()
         self.breaches: list[str] = []
         self.writes: Counter[str] = Counter()
@@ -127,15 +123,13 @@ class Model:
         with self._lock:
             self.writes[kind] += 1
             self.expect(place not in self.patients, f"{place} was given twice")
-            self.patients[place], self.begun[place] = patient, updated_at if self._has_dates else None
+            self.patients[place], self.begun[place] = patient, updated_at
             if place.number == 1:
                 self.ids.append(place.id)
         self.see(place, updated_at)
 
     def see(self, place: Place, updated_at: datetime | None) -> None:
         """Note that an answer has shown a version; ``updated_at`` is None if it may go back."""
-        if not self._has_dates:
-            updated_at = None
         with self._lock:
             known = self.known(place.id)
             if place.number > known.number:

@@ -302,8 +302,7 @@ def start(model: Model, clients: list[Any]) -> None:
 @pytest.mark.usefixtures("_switches")
 @pytest.mark.parametrize("pace", PACES.values(), ids=PACES)
 def test_the_data_are_those_that_writes_were_promised(pace: SettingsOptions) -> None:
-    has_dates = pace["transition_seconds"] is None  # the dates of ends by time may be some milliseconds early
-    emulator, model = Emulator.from_seed(SEED, **pace), Model(FAMILY + OTHERS, has_dates=has_dates)
+    emulator, model = Emulator.from_seed(SEED, **pace), Model(FAMILY + OTHERS)
     once = Config(retries={"total_max_attempts": 1})
     with ExitStack() as closing:
         url = make_endpoint(closing.enter_context(emulator.serve()).url)

@@ -166,6 +166,16 @@ def test_an_account_has_every_name_of_the_interface(account: AccountInterface) -
             f"image set {SAMPLE} has no version 9",
         ),
         (
+            lambda a: a.image_set(DATASTORE, SAMPLE).remove_version(4),
+            InvalidError,
+            "invalid version_id 4: expected a string of digits",
+        ),
+        (
+            lambda a: a.image_set(DATASTORE, SAMPLE).metadata(4),
+            InvalidError,
+            "invalid version_id 4: expected a string of digits",
+        ),
+        (
             lambda a: a.image_set(DATASTORE, ONE).remove_version("1"),
             InvalidError,
             "version 1 is the only one: remove the image set",
@@ -377,3 +387,11 @@ def test_what_was_to_appear_in_an_image_set_that_was_removed_does_not(account: A
     account.clock.advance(9)
     assert len(account.image_set(DATASTORE, SAMPLE).versions) == 1
     account.image_set(DATASTORE, SAMPLE).append(image_set_state="LOCKED", after=5)  # there is room for one
+
+
+def test_versions_that_were_removed_make_room(account: AccountInterface) -> None:
+    image_set = account.image_set(DATASTORE, SAMPLE)
+    for _ in range(5):
+        image_set.append(image_set_state="ACTIVE")
+        image_set.remove_version("5")
+    assert len(image_set.versions) == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 import pytest
@@ -24,7 +25,7 @@ VALID: dict[str, list[Any]] = {
     "omit_unset": [True, False],
     "transition_reads": [None, 0, 10**9],
     "transition_seconds": [None, 0, 0.5, 1e9],
-    "s3": [None, "s3", Path("s3"), "http://127.0.0.1:9000", object()],
+    "s3": [None, "s3", Path("s3"), "http://127.0.0.1:9000", SimpleNamespace(get_object=None)],
     "control_token": [None, "a", "sésame €"],
     "control_hosts": [[], ["a", "a.b-c_d", "10.0.0.7"], ("::1", "2001:db8::1", "::ffff:1.2.3.4"), {"a"}],
     "cors_origins": [[], ["*"], ["http://localhost:3000", "HTTPS://a.test"], ("http://[::1]:3000",)],
@@ -56,7 +57,7 @@ INVALID: list[tuple[str, Any, str]] = [
         ("transition_seconds", value, f" {value!r}: expected {SECONDS}")
         for value in (-0.001, 1e9 + 1, NAN, INFINITY, "1", False)
     ),
-    *(("s3", value, f" {value!r}: expected {S3}") for value in ("", 1, 1.5, b"s3")),
+    *(("s3", value, f" {value!r}: expected {S3}") for value in ("", 1, 1.5, b"s3", ["s3"])),
     *(("control_token", value, f": expected {TEXT}") for value in ("", "a\r", "a\ud800", 1)),
     *(
         ("control_hosts", [value], f" {value!r}: expected {HOST}")

@@ -19,7 +19,7 @@ from .healthimaging.store import Store
 from .interfaces import RESET_SCOPES, ResetScope
 from .journal import Journal, JournalSnapshot
 from .objects import ObjectStore, open_objects
-from .seeds.loader import Seed, find_shipped_objects, load_seed
+from .seeds.loader import Seed, load_seed
 from .seeds.writer import write_seed
 from .settings import Settings
 
@@ -113,7 +113,7 @@ class Account:
 
     def finish_transitions(self) -> None:
         """See ``AccountInterface``."""
-        self.store.finish(*self.store.transitions)
+        self.store.finish_all()
 
     def forget(self) -> None:
         """See ``AccountInterface``."""
@@ -127,7 +127,7 @@ class Accounts:
     def __init__(self, seed: Seed, settings: Settings) -> None:
         self.seed = seed
         self._settings = settings
-        self._objects = open_objects(settings.s3, find_shipped_objects())
+        self._objects = open_objects(settings.s3)
         self._accounts: dict[str, Account] = {}
         self._creating = threading.Lock()
 

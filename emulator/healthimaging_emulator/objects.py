@@ -37,47 +37,46 @@ class ObjectStore(Protocol):
 
 
 class FolderObjects:
-    """Objects in a folder, which is made when something is written; ``shipped`` has further ones to read."""
+    """Objects in a folder, which is made when something is written. Files whose name begins with a dot are none."""
 
-    def __init__(self, folder: Path, shipped: Path | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._roots = [folder] if shipped is None else [folder, shipped]
 
     def list_keys(self, bucket: str, prefix: str) -> Iterator[str]:
         """See ``ObjectStore``."""
-        buckets = [root / bucket for root in self._roots if (root / bucket).is_dir()]
-        if not buckets:
+        folder = self._folder / bucket
+        if not folder.is_dir():
             raise ObjectError(f"there is no bucket {bucket} in {self._folder}")
         try:
-            paths = [(path, folder) for folder in buckets for path in folder.rglob("*") if path.is_file()]
+            keys = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
         except OSError as error:
             raise ObjectError(f"bucket {bucket}: {error.strerror or error}") from None
-        keys = {path.relative_to(folder).as_posix() for path, folder in paths}
-        yield from sorted(key for key in keys if key.startswith(prefix))
+        yield from sorted(key for key in keys if key.startswith(prefix) and not _is_hidden(key))
 
     def read(self, bucket: str, key: str) -> bytes:
         """See ``ObjectStore``."""
-        for root in self._roots:
-            path = self._locate(root, bucket, key)
-            if path.is_file():
-                return _read_file(path, key)
-        raise ObjectError(f"there is no object {key} in bucket {bucket}")
+        return _read_file(self._locate(bucket, key), key)
 
     def write(self, bucket: str, key: str, content: bytes) -> None:
         """See ``ObjectStore``."""
-        path = self._locate(self._folder, bucket, key)
+        path = self._locate(bucket, key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         except OSError as error:
             raise ObjectError(f"{key} in bucket {bucket}: {error.strerror or error}") from None
 
-    def _locate(self, root: Path, bucket: str, key: str) -> Path:
+    def _locate(self, bucket: str, key: str) -> Path:
         """Return the path of an object, which must lie inside its bucket."""
-        path = root / bucket / key
-        if not path.resolve().is_relative_to((root / bucket).resolve()) or "\0" in key:
+        folder = self._folder / bucket
+        path = folder / key
+        if "\0" in key or not path.resolve().is_relative_to(folder.resolve()):
             raise ObjectError(f"{key} is not inside bucket {bucket}")
         return path
+
+
+def _is_hidden(key: str) -> bool:
+    return any(part.startswith(".") for part in key.split("/"))
 
 
 def _read_file(path: Path, key: str) -> bytes:
@@ -128,7 +127,7 @@ class ClientObjects:
         return BotoCoreError, ClientError
 
 
-def open_objects(given: Any, shipped: Path | None = None) -> ObjectStore | None:
+def open_objects(given: Any) -> ObjectStore | None:
     """Return the objects that a setting names: a folder, the URL of an endpoint, or a boto3 client.
 
     Raises ``ImportError`` for an endpoint if the extra ``boto3`` is not installed.
@@ -137,7 +136,7 @@ def open_objects(given: Any, shipped: Path | None = None) -> ObjectStore | None:
         return None
     if isinstance(given, str) and re.match("https?://", given):
         return ClientObjects(_make_client(given))
-    return FolderObjects(Path(given), shipped) if isinstance(given, (str, Path)) else ClientObjects(given)
+    return FolderObjects(Path(given)) if isinstance(given, (str, Path)) else ClientObjects(given)
 
 
 def _make_client(url: str) -> Any:

@@ -134,7 +134,6 @@ class Pipeline:
     ) -> Generator[Wait, None, Any]:
         """Carry out the operation, and note the transitions that it saw; wait for work that one of them waits for."""
         operation = target.operation
-        assert operation.handler is not None
         workflow = effect.workflow(self._workflow)
         context = Context(target.caller, account.store, moment, target.listing, workflow, account.imports)
         output, refusal = None, None

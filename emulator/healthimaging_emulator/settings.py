@@ -124,7 +124,7 @@ class Settings:
         None,
         "Folder that holds a folder for each bucket, or URL of an S3, for imports.  [default: ./s3]",
         "a folder, the URL of an endpoint, or a boto3 client for S3",
-        lambda v: not isinstance(v, (int, float, bytes)) and v != "",
+        lambda v: v is None or (isinstance(v, (str, Path)) and v != "") or hasattr(v, "get_object"),
     )
     control_token: str | None = _declare(
         None,

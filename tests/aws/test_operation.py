@@ -223,6 +223,7 @@ GET_THING = Operation(
     path="/thing/{datastoreId}",
     input=Input,
     output=Output,
+    handler=lambda *_: Output(datastore_id=""),
     errors=(ResourceNotFoundException,),
 )
 

@@ -81,7 +81,14 @@ class BlobOutput(Struct, rename="camel", kw_only=True):
 
 def operation(input: type[Struct] = Input, output: type[Struct] = Output, status: int = 200) -> Operation[Any, Any]:
     return Operation(
-        name="DoThing", method="POST", path="/{thingId}", input=input, output=output, errors=(), status=status
+        name="DoThing",
+        method="POST",
+        path="/{thingId}",
+        input=input,
+        output=output,
+        handler=lambda *_: output(),
+        errors=(),
+        status=status,
     )
 
 

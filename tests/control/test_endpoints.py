@@ -471,6 +471,11 @@ def test_image_sets_are_listed_page_by_page_in_the_order_of_their_ids(ask: Ask) 
     assert (forced in whole, forced["latest"]["versionId"]) == (True, "2")
 
 
+def test_a_limit_is_above_zero(ask: Ask) -> None:
+    status, error = ask("GET", f"/datastores/{DATASTORE}/imageSets?limit=0")
+    assert (status, error["message"]) == (400, "invalid limit '0': expected a number above 0")
+
+
 @pytest.mark.parametrize("limit", ["-1", "1.5", "x", "", "\u0663"])
 def test_a_limit_has_digits(ask: Ask, limit: str) -> None:
     status, error = ask("GET", f"/datastores/{DATASTORE}/imageSets?limit={quote(limit)}")

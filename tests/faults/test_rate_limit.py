@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from healthimaging_emulator import Emulator, Fault, InvalidError
-from healthimaging_emulator.faults.rate_limit import AWS_RATES
+from healthimaging_emulator.faults.rate_limit import AWS_RATES, Bucket, Rate
 from healthimaging_emulator.healthimaging.operations import OPERATIONS_BY_NAME
 
 from .calls import call, make_client, send
@@ -104,3 +104,9 @@ def test_another_word_is_refused(emulator: Emulator) -> None:
     with pytest.raises(InvalidError) as raised:
         emulator.faults.add({"rateLimit": "azure"})
     assert str(raised.value) == "$[0].rateLimit: Invalid enum value 'azure': expected one of aws"
+
+
+def test_a_bucket_refills_also_between_requests_that_come_in_less_than_a_millisecond() -> None:
+    bucket = Bucket(Rate(1000, 2000), 0.0)
+    passed = sum(bucket.take(number * 0.0003) for number in range(30_000))
+    assert passed == pytest.approx(2000 + 9000, abs=2)

@@ -107,11 +107,11 @@ class Account:
         baseline = Baseline({DATASTORE: {record.image_set_id: record for record in seed}})
         self.records = dict(baseline[DATASTORE])
         self.changed: set[str] = set()
-        self.index = AccountIndex(baseline.index_of(DATASTORE), self.records.get, self._take)
+        self.index = AccountIndex(baseline.index_of(DATASTORE), self._take)
 
-    def _take(self) -> set[str]:
+    def _take(self) -> dict[str, ImageSet | None]:
         taken, self.changed = self.changed, set()
-        return taken
+        return {id: self.records.get(id) for id in taken}
 
     def write(self, record: ImageSet) -> None:
         self.records[record.image_set_id] = record
@@ -136,8 +136,7 @@ def test_the_shared_index_is_the_same_for_all_accounts_and_never_changes() -> No
     baseline = Baseline({DATASTORE: {record.image_set_id: record for record in seed}})
     shared = baseline.index_of(DATASTORE)
     assert baseline.index_of(DATASTORE) is shared
-    changed = {seed[0].image_set_id}
-    index = AccountIndex(shared, lambda _: None, lambda: changed)
+    index = AccountIndex(shared, lambda: {seed[0].image_set_id: None})
     assert len(index.find(Query(), None, 200)) == 99
     assert len(shared) == 100
 

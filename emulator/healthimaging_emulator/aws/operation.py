@@ -39,10 +39,10 @@ class Operation(Generic[In, Out]):
     input: type[In]
     output: type[Out]
     errors: tuple[type[ServiceError], ...]
+    handler: Callable[[In, Any], Out]
     host_prefix: str = ""
     status: int = 200
     is_asynchronous: bool = False
-    handler: Callable[[In, Any], Out] | None = None
     identifiers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

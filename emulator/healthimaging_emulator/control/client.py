@@ -294,7 +294,7 @@ class RemoteImageSet:
 
     def metadata(self, version_id: str | None = None) -> dict[str, Any]:
         """See ``ImageSetInterface``."""
-        query = "" if version_id is None else f"?versionId={quote(version_id)}"
+        query = "" if version_id is None else f"?versionId={_quote_version(version_id)}"
         return self._account.request("GET", f"{self._path}/metadata{query}", type=dict)
 
     def append(self, *, after: float = 0.0, **members: Unpack[NewVersionMembers]) -> Version | None:
@@ -304,14 +304,13 @@ class RemoteImageSet:
 
     def replace(self, version_id: str, *, after: float = 0.0, **members: Unpack[VersionMembers]) -> Version | None:
         """See ``ImageSetInterface``."""
-        if not isinstance(version_id, str):
-            raise invalid("version_id", version_id, "a string of digits")
+        path = f"{self._path}/versions/{_quote_version(version_id)}"
         body = _make(NewVersion, {"after": after, **members})
-        return self._account.request("PUT", f"{self._path}/versions/{quote(version_id)}", body, type=Version | None)  # type: ignore[arg-type]
+        return self._account.request("PUT", path, body, type=Version | None)  # type: ignore[arg-type]
 
     def remove_version(self, version_id: str) -> None:
         """See ``ImageSetInterface``."""
-        self._account.request("DELETE", f"{self._path}/versions/{quote(version_id)}")
+        self._account.request("DELETE", f"{self._path}/versions/{_quote_version(version_id)}")
 
     def remove(self) -> None:
         """See ``ImageSetInterface``."""
@@ -320,6 +319,12 @@ class RemoteImageSet:
     def finish(self) -> None:
         """See ``ImageSetInterface``."""
         self._account.request("POST", f"{self._path}/finish")
+
+
+def _quote_version(version_id: str) -> str:
+    if not isinstance(version_id, str):
+        raise invalid("version_id", version_id, "a string of digits")
+    return quote(version_id)
 
 
 class _Versions(msgspec.Struct):

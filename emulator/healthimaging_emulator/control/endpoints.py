@@ -137,7 +137,9 @@ def list_datastores(request: AnyRequest) -> DatastoreList:
 
 def list_image_sets(request: AnyRequest, datastore_id: str) -> ImageSetList:
     """List the image sets of a data store in the order of their ids, page by page."""
-    limit = _read_number(request, "limit") or IMAGE_SETS_PER_PAGE
+    limit = _read_number(request, "limit", default=IMAGE_SETS_PER_PAGE)
+    if not limit:
+        raise InvalidError("invalid limit '0': expected a number above 0", path="limit")
     datastore = request.account.datastore(datastore_id)
     found = datastore.list_image_sets(request.query.get("after", ""), limit + 1)
     page = [_show_image_set(each) for each in found[:limit]]
@@ -241,11 +243,11 @@ def set_clock(request: ControlRequest[ClockChange]) -> ClockState:
     return get_clock(request)
 
 
-def _read_number(request: AnyRequest, name: str) -> int | None:
+def _read_number(request: AnyRequest, name: str, default: int | None = None) -> int | None:
     text = request.query.get(name)
     if text is not None and not re.fullmatch("[0-9]{1,9}", text, re.ASCII):
         raise InvalidError(f"invalid {name} {text!r}: expected a whole number", path=name)
-    return None if text is None else int(text)
+    return default if text is None else int(text)
 
 
 def _show_image_set(record: ImageSet) -> ImageSetSummary:

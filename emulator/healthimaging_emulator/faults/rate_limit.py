@@ -52,8 +52,9 @@ class Bucket:
 
     def take(self, elapsed: float) -> bool:
         """Take a token. Return False if there is none."""
-        refill = round(elapsed - self._filled_at, 3) * self._per_second
-        self._level, self._filled_at = min(self._burst, self._level + refill), elapsed
+        passed = round(elapsed - self._filled_at, 3)
+        self._level = min(self._burst, self._level + passed * self._per_second)
+        self._filled_at += passed  # less than a millisecond counts for the next request
         if self._level < 1 - 1e-9:  # 0.04 s at 25 a second are a whole token, whatever the floats say
             return False
         self._level -= 1

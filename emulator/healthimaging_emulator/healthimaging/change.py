@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from .store import Store
 
 
+class ReadAgain(Exception):
+    """Raised by an operation whose data has changed between its reading and its writing: it must run again."""
+
+
 class Change:
     """A change to data stores and image sets, not yet committed."""
 
@@ -54,6 +58,11 @@ class Change:
                 len(each.compressed) if isinstance(each, Metadata) else isinstance(each, bytes) and len(each)
             )
 
+    def require_revision(self, revision: int) -> None:
+        """Raise ``ReadAgain`` if any image set was written since the store had a revision."""
+        if self._store.revision != revision:
+            raise ReadAgain
+
     def meet(self, transition: Transition | None) -> None:
         """Note that the change is refused because of a transition."""
         if transition is not None:
@@ -62,7 +71,7 @@ class Change:
     def begin_transition(self, name: str, pace: Pace, ends: Mapping[Draft, Callable[[float], Version]]) -> None:
         """Begin a transition. At its end, each draft's last version is replaced by the one made from the date."""
         keys = {(draft.record.datastore_id, draft.record.image_set_id): make for draft, make in ends.items()}
-        self.transition = Transition(name, pace, self.moment.elapsed, keys)
+        self.transition = Transition(name, pace, self.moment, keys)
         self.pace = pace
         for draft in ends:
             draft.record = structs.replace(draft.record, transition=self.transition)
@@ -74,20 +83,26 @@ class Change:
     def begin_datastore_transition(self, name: str, pace: Pace, record: Datastore, end: DatastoreStatus) -> None:
         """Put a data store in a state that becomes another by itself."""
         then = partial(self._store.end_datastore, record.datastore_id, end)
-        self.transition = Transition(name, pace, self.moment.elapsed, subject=record.datastore_id, then=then)
+        self.transition = Transition(name, pace, self.moment, subject=record.datastore_id, then=then)
         self.pace = pace
+        self.added += self._store.find_datastore(record.datastore_id) is None
         self.datastores[record.datastore_id] = structs.replace(record, transition=self.transition)
 
     def add_job(self, pace: Pace, job: ImportJob) -> None:
         """Add an import job, which goes on by itself."""
         then = partial(self._store.start_job, job.job_id, pace)
-        self.transition = Transition("StartDICOMImportJob", pace, self.moment.elapsed, subject=job.job_id, then=then)
+        self.transition = Transition("StartDICOMImportJob", pace, self.moment, subject=job.job_id, then=then)
         self.pace = pace
+        self.added += 1
         self.jobs[job.job_id] = structs.replace(job, transition=self.transition)
 
     def is_empty(self, datastore_id: str) -> bool:
         """Whether all image sets of a data store are deleted."""
         return all(each.latest.image_set_state == "DELETED" for each in self._store.image_sets_of(datastore_id))
+
+    def has_jobs(self, datastore_id: str) -> bool:
+        """Whether an import into a data store has not ended yet."""
+        return any(job.status in ("SUBMITTED", "IN_PROGRESS") for job in self._store.jobs(datastore_id))
 
     def recall(self, operation: str, token: str, input: Struct) -> Any:
         """Return the output of an earlier request with the same token, or None.

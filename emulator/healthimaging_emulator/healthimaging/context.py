@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 
 from ..aws.authorization import Caller
-from ..aws.errors import ServiceError
+from ..aws.errors import ServiceError, ServiceQuotaExceededException
 from ..aws.operation import In, Operation, Out
 from ..aws.pagination import Listing
 from ..clock import Moment
-from .change import Change
+from ..errors import LimitExceededError
+from .change import Change, ReadAgain
 from .imports.job import Imports
 from .messages import datastore_not_active, image_set_not_found, resource_arn
 from .records import Datastore, ImageSet, ImportJob
@@ -70,9 +71,15 @@ class Context:
 
     @contextmanager
     def change(self) -> Iterator[Change]:
-        """Check and write in one step; see ``Store.change``."""
-        with self.store.change(self.met) as change:
-            yield change
+        """Check and write in one step; see ``Store.change``.
+
+        Raises ``ServiceQuotaExceededException`` if a limit of the emulator would be exceeded.
+        """
+        try:
+            with self.store.change(self.met) as change:
+                yield change
+        except LimitExceededError as error:
+            raise ServiceQuotaExceededException(f"The emulator's limit is exceeded: {error.detail}.") from None
 
     def datastore_arn(self, datastore_id: str) -> str:
         """Return the ARN of a data store."""
@@ -88,21 +95,18 @@ MAX_TRIES = 5
 """How often an operation is run before it keeps others from writing."""
 
 
-class ReadAgain(Exception):
-    """Raised by an operation whose data has changed between its reading and its writing: it must run again."""
-
-
 def run_operation(operation: Operation[In, Out], input: In, context: Context) -> Out:
     """Run an operation, and run it again if others have changed its data meanwhile. Raises ``ServiceError``."""
     for _ in range(MAX_TRIES):
         with suppress(ReadAgain):
             return _try_operation(operation, input, context)
     with context.store.hold():  # others are too fast: keep them from writing, for once
-        return _try_operation(operation, input, context)
+        while True:  # until no transition that is due comes between
+            with suppress(ReadAgain):
+                return _try_operation(operation, input, context)
 
 
 def _try_operation(operation: Operation[In, Out], input: In, context: Context) -> Out:
-    assert operation.handler is not None
     context.met.clear()
     context.store.settle(context.moment)
     refusal: ServiceError | None = None

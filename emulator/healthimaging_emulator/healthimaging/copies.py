@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..aws.errors import ValidationException
+from .shapes.search import DICOMTags
 
 SERIES_MISSING = "INVALID_REQUEST:  Series of SourceImageSet doesn't exist."
 INSTANCE_MISSING = "INVALID_REQUEST:  Instance of SourceImageSet doesn't exist."
@@ -15,13 +16,6 @@ MISMATCH = "INVALID_REQUEST:  {level} of SourceImageSet and DestinationImageSet 
 
 Selection = Mapping[str, frozenset[str]]
 """SOP Instance UIDs by Series Instance UID."""
-
-GROUPING = {
-    "Patient": ("PatientID",),
-    "Study": ("StudyDate", "AccessionNumber", "StudyInstanceUID", "StudyID"),
-    "Series": ("SeriesInstanceUID", "SeriesNumber"),
-}
-"""Attributes in which all parts of a primary image set agree (AWS's developer guide)."""
 
 
 class CopyFailed(Exception):
@@ -102,23 +96,16 @@ def _require_match(source: Mapping[str, Any], destination: Mapping[str, Any]) ->
             raise CopyFailed(MISMATCH.format(level="Series"))
 
 
-def conflicts_with_primary(source: Mapping[str, Any], primary: Mapping[str, Any]) -> bool:
-    """Whether a document cannot join a primary image set, because the attributes that group them differ."""
-    return not _groups(source) <= _groups(primary)
+def conflicts_with_primary(source: DICOMTags, primary: DICOMTags) -> bool:
+    """Whether an image set cannot join a primary one, because the attributes that group them differ."""
+    return group_values(source) != group_values(primary)
 
 
-def _groups(document: Mapping[str, Any]) -> set[tuple[Any, ...]]:
-    """Return the values of the attributes that group, once for each series."""
-    study = document.get("Study", {})
-    above = *_values("Patient", document.get("Patient", {})), *_values("Study", study)
-    all_series = study.get("Series", {}).values()
-    return {(*above, *_values("Series", series)) for series in all_series}
+def group_values(tags: DICOMTags) -> tuple[object, ...]:
+    """Return the values of the seven attributes that group image sets (AWS's developer guide)."""
+    return *study_values(tags), tags.series_instance_uid, tags.series_number
 
 
-def _values(level: str, part: Mapping[str, Any]) -> Iterator[str]:
-    return (repr(part.get("DICOM", {}).get(keyword)) for keyword in GROUPING[level])
-
-
-def series_uids(document: Mapping[str, Any]) -> frozenset[str]:
-    """Return the Series Instance UIDs of a document."""
-    return frozenset(document.get("Study", {}).get("Series", {}))
+def study_values(tags: DICOMTags) -> tuple[object, ...]:
+    """Return the values of the grouping attributes that all series of a study share."""
+    return tags.patient_id, tags.study_date, tags.accession_number, tags.study_instance_uid, tags.study_id

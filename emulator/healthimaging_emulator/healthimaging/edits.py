@@ -150,7 +150,9 @@ class Edits:
                 raise InvalidError(f"version {version_id} is the only one: remove the image set")
             return History.of(version for version in history if version is not found)
 
-        self._schedule(_Edit(key, make, 0, 0), 0)
+        original = self._store.find_original(key)
+        is_added = original is None or original.version(version_id) is None
+        self._schedule(_Edit(key, make, -1 if is_added else 0, 0), 0)
 
     def _schedule(self, edit: _Edit, after: float) -> History[Version] | None:
         """Make an edit now, or check that it can be made later and schedule it."""

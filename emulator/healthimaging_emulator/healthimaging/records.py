@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from ..clock import timestamp
 from ..documents import explain
-from ..errors import InvalidError, suggestion
+from ..errors import InvalidError, invalid, suggestion
 from .history import History
 from .metadata import Metadata
 from .shapes.datastore import DatastoreStatus, LosslessStorageFormat
@@ -93,11 +93,11 @@ class Datastore(Struct, frozen=True, kw_only=True, gc=False):
 class Work:
     """Work that goes on in a thread, and whether anybody still wants it. The lock of the store guards its fields."""
 
-    __slots__ = ("done", "failure", "is_cancelled", "is_done", "message")
+    __slots__ = ("done", "failure", "is_cancelled", "message")
 
     def __init__(self) -> None:
         self.done = threading.Event()
-        self.is_done = self.is_cancelled = False
+        self.is_cancelled = False
         self.failure: str | None = None
         self.message: str | None = None
 
@@ -144,7 +144,9 @@ class ImageSet(Struct, frozen=True, kw_only=True, gc=False):
 
 
 def find_version(history: History[Version], version_id: str) -> Version | None:
-    """Return the version of an id, or None."""
+    """Return the version of an id, or None. Raises ``InvalidError`` for an id that is no string."""
+    if not isinstance(version_id, str):
+        raise invalid("version_id", version_id, "a string of digits")
     found = history.find(int(version_id)) if re.fullmatch("[0-9]{1,18}", version_id) else None
     return found if found is not None and found.version_id == version_id else None
 

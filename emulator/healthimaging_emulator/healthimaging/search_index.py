@@ -9,7 +9,7 @@ ids that are hidden in the shared index, and a small index of the account's own.
 search brings the account's index up to date. If an account hides much of the shared index, it gets one of its own.
 
 Locks. An ``Index`` makes its groups under its own lock, so that threads make each only once. ``AccountIndex`` works
-under a lock of its own, and takes the lock of the store inside it, only for as long as it takes the noted ids.
+under a lock of its own, and takes the lock of the store inside it, only for as long as it takes what was written.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import math
 import threading
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
@@ -238,15 +238,12 @@ def _make_getter(attributes: tuple[str, ...]) -> Callable[[Entry], tuple[Any, ..
 class AccountIndex:
     """The image sets of one data store as an account sees them.
 
-    ``read`` returns the present image set of an id, or None; ``take_changed`` returns the ids that were written since
-    it was last called.
+    ``take_changed`` returns the image sets that were written since it was last called, by their ids; None is one that
+    was removed.
     """
 
-    def __init__(
-        self, shared: Index, read: Callable[[str], ImageSet | None], take_changed: Callable[[], set[str]]
-    ) -> None:
+    def __init__(self, shared: Index, take_changed: Callable[[], Mapping[str, ImageSet | None]]) -> None:
         self._shared = shared
-        self._read = read
         self._take_changed = take_changed
         self._own = Index()
         self._hidden: set[str] = set()
@@ -263,8 +260,7 @@ class AccountIndex:
 
     def _update(self) -> None:
         """Bring the account's own entries up to date."""
-        for id in self._take_changed():
-            image_set = self._read(id)
+        for id, image_set in self._take_changed().items():
             self._own.replace(id, None if image_set is None else make_entry(image_set))
             if id in self._shared:
                 self._hidden.add(id)

@@ -58,6 +58,9 @@ class Store:
         self._lock = threading.RLock()
         self._count = itertools.count()
         self._transitions: dict[Transition, None] = {}
+        self.revision = 0
+        """Grows with every image set that is written, so that a change sees whether others have come before it."""
+
         self._jobs: dict[str, ImportJob] = {}
         self.edits = Edits(self, clock, settings)
         self.reset()
@@ -80,6 +83,7 @@ class Store:
             self._transitions = {}
             self._accessed: dict[Key, float] = {}
             self._added, self._added_bytes = self._initially_added
+            self.revision += 1
             self.edits.reset()
 
     # Reading.
@@ -95,9 +99,10 @@ class Store:
     def find(self, datastore_id: str, image_set_id: str) -> ImageSet | None:
         """Return an image set, or None."""
         changed = self._changed.get(datastore_id, {})
-        return changed[image_set_id] if image_set_id in changed else self._find_original((datastore_id, image_set_id))
+        return changed[image_set_id] if image_set_id in changed else self.find_original((datastore_id, image_set_id))
 
-    def _find_original(self, key: Key) -> ImageSet | None:
+    def find_original(self, key: Key) -> ImageSet | None:
+        """Return an image set as the seed has it, or None."""
         return self._baseline.get(key[0], {}).get(key[1])
 
     def find_datastore(self, datastore_id: str) -> Datastore | None:
@@ -172,14 +177,15 @@ class Store:
         with self._lock:
             if datastore_id not in self._indexes and baseline is self._baseline:
                 changed = set(self._changed.get(datastore_id, ()))
-                index = AccountIndex(shared, partial(self.find, datastore_id), partial(self._take_changed, changed))
+                index = AccountIndex(shared, partial(self._take_changed, datastore_id, changed))
                 self._indexes[datastore_id] = index, changed
             found = self._indexes.get(datastore_id)
         return found[0] if found else self._index_of(datastore_id)  # a reset has come between
 
-    def _take_changed(self, changed: set[str]) -> set[str]:
+    def _take_changed(self, datastore_id: str, changed: set[str]) -> dict[str, ImageSet | None]:
+        """Return the image sets that were written, all as they were at one moment."""
         with self._lock:
-            taken = changed.copy()
+            taken = {id: self.find(datastore_id, id) for id in changed}
             changed.clear()
             return taken
 
@@ -262,6 +268,12 @@ class Store:
             for transition in transitions:
                 self._end(transition, self._clock.now())
 
+    def finish_all(self) -> None:
+        """End all transitions now, also those that begin when another ends; one that waits for work ends after it."""
+        with self._lock:
+            while waiting := [each for each in self._transitions if not each.is_due]:
+                self.finish(*waiting)
+
     def _begin(self, transition: Transition, pace: Pace, moment: Moment) -> None:
         self._transitions[transition] = None
         if pace.is_immediate:
@@ -278,11 +290,12 @@ class Store:
         """Replace the locked versions by their final ones, in one step for all image sets of the transition."""
         if transition.is_over:
             return
-        if transition.work is not None and not transition.work.is_done:
+        if transition.work is not None and not transition.work.done.is_set():
             transition.is_due = True
             return
         transition.is_over = True
         self._transitions.pop(transition, None)
+        date = max(date, transition.began_at)
         for key, make in transition.ends.items():
             record = self.find(*key)
             if record is not None and record.transition is transition:  # a test may have put something else there
@@ -319,7 +332,7 @@ class Store:
         self._write(datastore_id, image_set_id, None)
         self._accessed.pop((datastore_id, image_set_id), None)
         self.drop_unseen(record.transition)
-        original = self._find_original((datastore_id, image_set_id))
+        original = self.find_original((datastore_id, image_set_id))
         self.add_up(min(0, (len(original.history) if original else 0) - len(record.history)))
 
     def put_datastore(self, record: Datastore) -> None:
@@ -335,7 +348,7 @@ class Store:
         """Let a job that was submitted be in progress, until its work is done."""
         moment, job = self._clock.read(), self._jobs[job_id]
         end = partial(self._end_job, job_id)
-        transition = Transition("DICOMImportJob", pace, moment.elapsed, subject=job_id, then=end, work=job.work)
+        transition = Transition("StartDICOMImportJob", pace, moment, subject=job_id, then=end, work=job.work)
         self._jobs[job_id] = structs.replace(job, status="IN_PROGRESS", transition=transition)
         self._begin(transition, pace, moment)
 
@@ -348,13 +361,14 @@ class Store:
     def finish_work(self, work: Work, failure: str | None, message: str | None) -> None:
         """Note the result of work, and end the transition that waits for it."""
         with self._lock:
-            work.failure, work.message, work.is_done = work.failure or failure, message, True
+            work.failure, work.message = failure, message
+            work.done.set()
             for transition in [each for each in self._transitions if each.work is work and each.is_due]:
                 self._end(transition, self._clock.now())
-        work.done.set()
 
     def _write(self, datastore_id: str, image_set_id: str, record: ImageSet | None) -> None:
         self._changed.setdefault(datastore_id, {})[image_set_id] = record
+        self.revision += 1
         if datastore_id in self._indexes:
             self._indexes[datastore_id][1].add(image_set_id)
 

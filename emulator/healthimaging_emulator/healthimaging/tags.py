@@ -38,11 +38,11 @@ def change_tags(context: Context, arn: str, make: Callable[[Tags], dict[str, str
     with context.change() as change:
         if image_set_id is None:
             record = change.datastore(datastore_id)
-            change.datastores[datastore_id] = structs.replace(record, tags=_checked(make(record.tags)))
+            change.datastores[datastore_id] = structs.replace(record, tags=check_tags(make(record.tags)))
         else:
             draft = change.image_set(datastore_id, image_set_id)
             draft.require_existing()
-            draft.record = structs.replace(draft.record, tags=_checked(make(draft.record.tags)))
+            draft.record = structs.replace(draft.record, tags=check_tags(make(draft.record.tags)))
 
 
 def _find(context: Context, arn: str) -> tuple[str, str | None]:
@@ -61,7 +61,8 @@ def _exists(context: Context, datastore_id: str, image_set_id: str | None) -> bo
     return image_set_id is None or (image_set is not None and image_set.latest.image_set_state != "DELETED")
 
 
-def _checked(tags: dict[str, str]) -> dict[str, str]:
+def check_tags(tags: dict[str, str]) -> dict[str, str]:
+    """Return tags. Raises ``ValidationException`` for more than a resource can have."""
     if len(tags) > MOST_TAGS:
         raise ValidationException(f"A resource can have at most {MOST_TAGS} tags.")
     return tags

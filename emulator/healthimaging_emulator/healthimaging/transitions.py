@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from ..clock import Moment
     from .records import Version, Work
 
 Key = tuple[str, str]
@@ -36,16 +37,16 @@ class Transition:
     ``ends`` has a function for each image set that makes its final version from the date of the end. ``then`` does
     whatever else belongs to the end, for the resource that ``subject`` names. ``due`` is by the elapsed time of the
     account's clock. A transition with ``work`` is not over before the work is done; ``is_due`` says that it waits only
-    for that.
+    for that. No end is dated before ``began_at``, however the readings of the clock fell.
     """
 
-    __slots__ = ("due", "ends", "is_due", "is_over", "name", "reads", "subject", "then", "work")
+    __slots__ = ("began_at", "due", "ends", "is_due", "is_over", "name", "reads", "subject", "then", "work")
 
     def __init__(
         self,
         name: str,
         pace: Pace,
-        elapsed: float,
+        moment: Moment,
         ends: Mapping[Key, Callable[[float], Version]] | None = None,
         *,
         subject: str = "",
@@ -54,7 +55,8 @@ class Transition:
     ) -> None:
         self.name = name
         self.reads = pace.reads
-        self.due = None if pace.seconds is None else elapsed + pace.seconds
+        self.began_at = moment.date
+        self.due = None if pace.seconds is None else moment.elapsed + pace.seconds
         self.ends = ends or {}
         self.subject = subject or ", ".join(image_set_id for _, image_set_id in self.ends)
         self.then = then

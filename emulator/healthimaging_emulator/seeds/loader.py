@@ -66,12 +66,6 @@ def find_fixture(name: str) -> Path:
     return inside if inside.exists() else beside
 
 
-def find_shipped_objects() -> Path | None:
-    """Return the folder of buckets that the demo reads, if there is one."""
-    folder = find_fixture("demo").parent / "s3"
-    return folder if folder.is_dir() else None
-
-
 def count_document(document: SeedDocument) -> int:
     """Count the data stores and versions of a document, also those that are yet to be generated."""
     image_sets = [image_set for datastore in document.datastores for image_set in datastore.image_sets]

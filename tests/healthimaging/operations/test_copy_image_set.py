@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
 from healthimaging_emulator import Emulator, Fault
+from healthimaging_emulator.healthimaging.operations.copy_image_set import COPY_IMAGE_SET
 from tests.demo import DATASTORE, UNKNOWN
 from tests.healthimaging.documents import INSTANCE, OTHER_INSTANCE, SERIES, document
 
@@ -314,3 +316,26 @@ def test_a_workflow_fault_lets_a_copy_fail(service: Service) -> None:
     service.finish()
     assert service.state(copied) == ("1", "ACTIVE", "COPY_FAILED")
     assert service.get(copied)["message"] == "INVALID_REQUEST:  Out of luck."
+
+
+def test_of_two_promotions_at_the_same_time_the_second_joins_the_first(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_module = sys.modules[COPY_IMAGE_SET.handler.__module__]
+    compute, others = copy_module._compute_outcome, [DIFFERENT]
+
+    def compute_later(*arguments: Any) -> Any:
+        """Let another promotion come between the look at the primary image sets and the commit."""
+        if others:
+            copy(service, others.pop(), promoteToPrimary=True)
+            service.finish()
+        return compute(*arguments)
+
+    for image_set_id in (FIRST, SECOND):
+        service.emulator.image_set(DATASTORE, image_set_id).remove()
+    monkeypatch.setattr(copy_module, "_compute_outcome", compute_later)
+    copy(service, OTHER, promoteToPrimary=True)
+    service.finish()
+    primary = {"filters": [{"operator": "EQUAL", "values": [{"isPrimary": True}]}]}
+    found = service.client.search_image_sets(datastoreId=DATASTORE, searchCriteria=primary)
+    assert [each["version"] for each in found["imageSetsMetadataSummaries"]] == [2]

@@ -146,6 +146,18 @@ def test_a_refusal_because_of_it_counts_as_seen() -> None:
     assert ours.client.search_image_sets(datastoreId=id)["imageSetsMetadataSummaries"] == []
 
 
+def test_more_tags_than_a_resource_can_have_are_refused(service: Service) -> None:
+    many = {f"k{number}": "" for number in range(51)}
+    assert refusal(create, service, tags=many) == ("ValidationException", "A resource can have at most 50 tags.")
+
+
+def test_data_stores_are_limited() -> None:
+    ours = Service(Emulator.from_seed(SEED, max_versions=1))
+    create(ours)
+    message = "The emulator's limit is exceeded: 2 versions, but max_versions is 1."
+    assert refusal(create, ours) == ("ServiceQuotaExceededException", message)
+
+
 # Deleting.
 
 

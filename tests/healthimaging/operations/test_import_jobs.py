@@ -17,6 +17,7 @@ import pytest
 from pydicom.uid import UID
 
 from healthimaging_emulator import Emulator, Fault
+from healthimaging_emulator.healthimaging.imports.grouping import merge_documents
 from tests.demo import UNKNOWN
 from tests.raw import until
 
@@ -314,7 +315,78 @@ def test_an_import_into_a_locked_image_set_ends_its_write(bucket: Bucket) -> Non
     assert metadata(ours, id)["Patient"]["DICOM"]["PatientSex"] == "F"
 
 
+def test_an_import_into_an_image_set_that_is_being_deleted_makes_a_new_one(service: Service, bucket: Bucket) -> None:
+    bucket.put("CT_small.dcm", "scan/1.dcm", as_instance(1))
+    run(service)
+    (first,) = found(service)
+    service.emulator.faults.add(Fault.workflow(reads=None, seconds=None, operation="DeleteImageSet"))
+    service.client.delete_image_set(datastoreId=DATASTORE, imageSetId=first)
+    run(service)
+    ((second, summary),) = found(service).items()
+    assert (second != first, summary["version"], summary["isPrimary"]) == (True, 1, True)
+    assert service.client.get_image_set(datastoreId=DATASTORE, imageSetId=first)["imageSetState"] == "DELETED"
+
+
+def test_an_import_into_an_image_set_that_vanishes_meanwhile_makes_a_new_one(
+    service: Service, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put("CT_small.dcm", "scan/1.dcm", as_instance(1))
+    run(service)
+    (first,) = found(service)
+
+    def merge_and_remove(*arguments: Any) -> Any:
+        service.emulator.image_set(DATASTORE, first).remove()
+        return merge_documents(*arguments)
+
+    monkeypatch.setattr("healthimaging_emulator.healthimaging.imports.job.merge_documents", merge_and_remove)
+    job = run(service)
+    (second,) = found(service)
+    assert (job["jobStatus"], second != first) == ("COMPLETED", True)
+
+
 # Failures.
+
+
+def test_a_file_that_cannot_be_read_fails_alone(service: Service, bucket: Bucket) -> None:
+    bucket.put("CT_small.dcm")
+    (bucket.root / "input" / "scan" / "link.dcm").symlink_to(SHIPPED / "MR_small.dcm")
+    job = run(service)
+    (line,) = bucket.read(job, "FAILURE/failure.ndjson")
+    assert (job["jobStatus"], line["inputFile"], len(found(service))) == ("COMPLETED", "scan/link.dcm", 1)
+    assert line["exception"]["message"] == "scan/link.dcm is not inside bucket input"
+
+
+def test_a_uri_with_a_nul_fails_the_job(service: Service, bucket: Bucket) -> None:
+    bucket.put("CT_small.dcm")
+    job = run(service, outputS3Uri="s3://output/a\0b")
+    assert job["jobStatus"] == "FAILED"
+    assert job["message"].startswith("INVALID_REQUEST:  Output cannot be written - a b/")
+
+
+def test_a_data_store_with_a_job_in_progress_cannot_be_deleted(bucket: Bucket) -> None:
+    ours = Service(Emulator.from_seed(SEED, s3=bucket.root, transition_reads=None, transition_seconds=None))
+    start(ours)
+    conflict = ("ConflictException", f"Datastore {DATASTORE} is not empty.")
+    assert refusal(ours.client.delete_datastore, datastoreId=DATASTORE) == conflict
+    ours.finish()
+    until(lambda: ours.client.list_dicom_import_jobs(datastoreId=DATASTORE, jobStatus="COMPLETED")["jobSummaries"])
+    assert ours.client.delete_datastore(datastoreId=DATASTORE)["datastoreStatus"] == "DELETING"
+
+
+def test_finishing_all_transitions_ends_a_job(bucket: Bucket) -> None:
+    ours = Service(Emulator.from_seed(SEED, s3=bucket.root, transition_reads=None, transition_seconds=None))
+    bucket.put("CT_small.dcm")
+    id = start(ours)["jobId"]
+    ours.finish()
+    until(lambda: get(ours, id)["jobStatus"] == "COMPLETED")
+    assert len(found(ours)) == 1
+
+
+def test_jobs_are_limited(bucket: Bucket) -> None:
+    ours = Service(Emulator.from_seed(SEED, s3=bucket.root, max_versions=1))
+    start(ours)
+    message = "The emulator's limit is exceeded: 2 versions, but max_versions is 1."
+    assert refusal(start, ours) == ("ServiceQuotaExceededException", message)
 
 
 def test_without_s3_a_job_fails_and_says_so() -> None:
@@ -354,12 +426,12 @@ def test_a_workflow_fault_fails_a_job_and_nothing_is_imported(service: Service, 
 
 
 def test_a_limit_of_the_emulator_is_the_failure_of_its_files(bucket: Bucket) -> None:
-    ours = Service(Emulator.from_seed(SEED, s3=bucket.root, max_versions=1))
+    ours = Service(Emulator.from_seed(SEED, s3=bucket.root, max_versions=2))  # one for the job
     bucket.put("CT_small.dcm")
     bucket.put("MR_small.dcm")
     job = run(ours)
     (line,) = bucket.read(job, "FAILURE/failure.ndjson")
-    assert line["exception"]["message"] == "The emulator's limit is exceeded: 2 versions, but max_versions is 1."
+    assert line["exception"]["message"] == "The emulator's limit is exceeded: 3 versions, but max_versions is 2."
     assert len(found(ours)) == 1
 
 

@@ -1,8 +1,8 @@
 """Carry out import jobs: read the files of a job, group them into image sets, and write its outputs.
 
-A job is a thread of its own. It parses without any lock; only the writing of the image sets takes the lock of the
-store, once for each. Jobs of one account write one after another, so that two imports of a series join. A job that
-nobody can see any more, because of a reset, ends before its next file.
+A job is a thread of its own. It parses without the lock of the store, and takes it once for each image set that it
+writes. Jobs of one account write one after another. A job that a reset has dropped ends before its next file, and
+writes nothing more.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import logging
 import re
 import threading
 import uuid
+from contextlib import suppress
 
 from ...clock import Clock
 from ...errors import LimitExceededError
 from ...objects import ObjectError, ObjectStore
+from ..change import Change, ReadAgain
 from ..history import History
 from ..metadata import Metadata, metadata_of
 from ..records import ImageSet, ImportJob, Version
@@ -31,6 +33,8 @@ FILES_PER_LINE = 500
 
 NO_OBJECTS = "INVALID_REQUEST:  The emulator has no S3 - see the setting s3."
 NO_CODECS = "Frames are stored uncompressed, since the extra frames is not installed."
+CANCELLED = "INVALID_REQUEST:  The job was dropped."
+NOT_ACTIVE = "INVALID_REQUEST:  The data store is not ACTIVE."
 FAILED = "INTERNAL_ERROR:  The import failed in the emulator - its log has the reason."
 
 
@@ -64,10 +68,10 @@ class Imports:
         instances, outcome = self._read_files(self._objects, job)
         for of_series in _by_series(instances):
             for group in split_series(of_series):
-                if job.work.is_cancelled:
-                    return None
                 with self._writing:
-                    self._import(job, find_group(self._store, job.datastore_id, group), outcome)
+                    self._import(job, group, outcome)
+        if job.work.is_cancelled:
+            return None
         bucket, prefix = split_uri(job.output_s3_uri)
         try:
             for name, content in write_outputs(job, outcome):
@@ -87,7 +91,7 @@ class Imports:
                     break
                 try:
                     instances[key] = read_instance(objects.read(bucket, key))
-                except NotImportable as error:
+                except (NotImportable, ObjectError) as error:
                     outcome.failed[key] = error.message
                 if number % FILES_PER_LINE == 0:
                     log.info("import job %s: %d files read", job.job_id, number)
@@ -95,20 +99,34 @@ class Imports:
             raise _JobFailed(_to_message(f"Input cannot be read - {error}")) from None
         return instances, outcome
 
-    def _import(self, job: ImportJob, group: Group, outcome: Outcome) -> None:
-        """Write the image set of a group, and note the outcome of its files."""
+    def _import(self, job: ImportJob, instances: dict[str, Instance], outcome: Outcome) -> None:
+        """Write the image set of instances that agree, and note the outcome of their files."""
         try:
-            imported = self._join(group, group.target) if group.target else self._add(job, group)
+            outcome.imported |= dict.fromkeys(instances, self._write(job, instances))
         except LimitExceededError as error:
-            outcome.failed |= dict.fromkeys(group.instances, f"The emulator's limit is exceeded: {error.detail}.")
-        else:
-            outcome.imported |= dict.fromkeys(group.instances, imported)
+            outcome.failed |= dict.fromkeys(instances, f"The emulator's limit is exceeded: {error.detail}.")
 
-    def _add(self, job: ImportJob, group: Group) -> Imported:
+    def _write(self, job: ImportJob, instances: dict[str, Instance]) -> Imported:
+        """Add an image set, or join the one that is there; look again if others have changed it meanwhile.
+
+        A write that has locked the image set ends before.
+        """
+        while True:
+            revision = self._store.revision
+            group = find_group(self._store, job.datastore_id, instances)
+            if group.target is not None and group.target.transition is not None:
+                self._store.finish(group.target.transition)
+                continue
+            with suppress(ReadAgain):
+                return self._join(job, group, group.target) if group.target else self._add(job, group, revision)
+
+    def _add(self, job: ImportJob, group: Group, revision: int) -> Imported:
         id, instances = uuid.uuid4().hex, list(group.instances.values())
         metadata = Metadata(make_document(instances), job.datastore_id, id)
         frames = {id: content for each in instances for id, content in each.frames.items()}
         with self._store.change(set()) as change:
+            _require_wanted(job, change)
+            change.require_revision(revision)
             date = change.moment.date
             version = Version(
                 version_id="1",
@@ -125,34 +143,41 @@ class Imports:
             change.add_metadata(metadata, *frames.values())
         return Imported(id, 1, group.is_primary)
 
-    def _join(self, group: Group, target: ImageSet) -> Imported:
-        """Add instances to a primary image set as its next version; a write that has locked it ends before."""
+    def _join(self, job: ImportJob, group: Group, target: ImageSet) -> Imported:
+        """Add instances to a primary image set as its next version.
+
+        Raises ``ReadAgain`` if others have changed it meanwhile.
+        """
         instances = list(group.instances.values())
+        stored = metadata_of(target.latest, target.datastore_id, target.image_set_id).parse()
+        metadata = Metadata(merge_documents(stored, instances), target.datastore_id, target.image_set_id)
         frames = {id: content for each in instances for id, content in each.frames.items()}
-        while True:
-            if target.transition is not None:
-                self._store.finish(target.transition)
-                target = self._store.image_set(target.datastore_id, target.image_set_id)
-            stored = metadata_of(target.latest, target.datastore_id, target.image_set_id).parse()
-            document = merge_documents(stored, instances)
-            metadata = Metadata(document, target.datastore_id, target.image_set_id)
-            with self._store.change(set()) as change:
-                draft = change.image_set(target.datastore_id, target.image_set_id)
-                if draft.latest is target.latest:
-                    version = Version(
-                        version_id=str(draft.latest.number + 1),
-                        image_set_state="ACTIVE",
-                        image_set_workflow_status="IMPORTED",
-                        created_at=draft.latest.created_at,
-                        updated_at=change.moment.date,
-                        is_primary=True,
-                        metadata=metadata,
-                    )
-                    draft.append(version)
-                    draft.add_frames(frames)
-                    change.add_metadata(metadata, *frames.values())
-                    return Imported(target.image_set_id, version.number, True)
-            target = self._store.image_set(target.datastore_id, target.image_set_id)  # it has changed meanwhile
+        with self._store.change(set()) as change:
+            _require_wanted(job, change)
+            if self._store.find(target.datastore_id, target.image_set_id) is not target:
+                raise ReadAgain
+            draft = change.image_set(target.datastore_id, target.image_set_id)
+            version = Version(
+                version_id=str(draft.latest.number + 1),
+                image_set_state="ACTIVE",
+                image_set_workflow_status="IMPORTED",
+                created_at=draft.latest.created_at,
+                updated_at=change.moment.date,
+                is_primary=True,
+                metadata=metadata,
+            )
+            draft.append(version)
+            draft.add_frames(frames)
+            change.add_metadata(metadata, *frames.values())
+        return Imported(target.image_set_id, version.number, True)
+
+
+def _require_wanted(job: ImportJob, change: Change) -> None:
+    """Raise ``_JobFailed`` for a job that a reset has dropped, or whose data store is deleted; under the lock."""
+    if job.work.is_cancelled:
+        raise _JobFailed(CANCELLED)
+    if change.datastore(job.datastore_id).status != "ACTIVE":
+        raise _JobFailed(NOT_ACTIVE)
 
 
 class _JobFailed(Exception):

@@ -10,12 +10,11 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, field, structs
 
 from ...aws import errors
-from ...aws.errors import ServiceQuotaExceededException, ValidationException
+from ...aws.errors import ValidationException
 from ...aws.members import label, payload, query, sensitive
 from ...aws.operation import Operation
-from ...errors import LimitExceededError
-from ..change import Change, Draft
-from ..context import Context, ReadAgain
+from ..change import Change, Draft, ReadAgain
+from ..context import Context
 from ..copies import (
     MISMATCH,
     CopyFailed,
@@ -25,6 +24,7 @@ from ..copies import (
     read_selection,
     select_instances,
 )
+from ..dicom_tags import read_tags
 from ..history import History
 from ..metadata import Metadata, metadata_of
 from ..records import ImageSet, Version
@@ -97,30 +97,30 @@ def copy_image_set(input: Input, context: Context) -> Output:
     """
     selection = _read_selection(input)
     source = context.existing_image_set(input.datastore_id, input.source_image_set_id)
+    revision = context.store.revision
     destination = _find_destination(input, context, selection, source)
     destination_id = uuid.uuid4().hex if destination is None else destination.image_set_id
     outcome = _compute_outcome(input, context, selection, source, destination, destination_id)  # before any lock
-    try:
-        with context.change() as change:
-            source_draft, target = _drafts(input, change, source, destination)
-            change.add_metadata(outcome)
-            formerly = source_draft.latest
-            source_draft.replace_latest(_lock(formerly, "COPYING_WITH_READ_ONLY_ACCESS", change.moment.date))
-            if target is None:
-                new = _new_image_set(input, change.moment.date, source, destination_id, outcome)
-                target = change.add_image_set(new)
-            else:
-                target.append(_next_version(input, change.moment.date, target.latest))
-                target.add_frames(source.frames)
-            ends = {
-                source_draft: partial(_end_source, formerly, is_copied=not isinstance(outcome, str)),
-                target: partial(_end_destination, target.latest, outcome),
-            }
-            change.begin_transition("CopyImageSet", context.workflow.pace, ends)
-            if destination is None:
-                context.store.touch((input.datastore_id, destination_id), change.moment.date)
-    except LimitExceededError as error:
-        raise ServiceQuotaExceededException(f"The emulator's limit is exceeded: {error.detail}.") from None
+    with context.change() as change:
+        if input.promote_to_primary:
+            change.require_revision(revision)  # or the series may have a primary image set by now
+        source_draft, target = _drafts(input, change, source, destination)
+        change.add_metadata(outcome)
+        formerly = source_draft.latest
+        source_draft.replace_latest(_lock(formerly, "COPYING_WITH_READ_ONLY_ACCESS", change.moment.date))
+        if target is None:
+            new = _new_image_set(input, change.moment.date, source, destination_id, outcome)
+            target = change.add_image_set(new)
+        else:
+            target.append(_next_version(input, change.moment.date, target.latest))
+            target.add_frames(source.frames)
+        ends = {
+            source_draft: partial(_end_source, formerly, is_copied=not isinstance(outcome, str)),
+            target: partial(_end_destination, target.latest, outcome),
+        }
+        change.begin_transition("CopyImageSet", context.workflow.pace, ends)
+    if destination is None:
+        context.store.touch((input.datastore_id, destination_id), context.moment.date)
     return Output(
         datastore_id=input.datastore_id,
         source_image_set_properties=_describe(source_draft, context),
@@ -180,7 +180,7 @@ def _compute_outcome(
         document = select_instances(_document(source), selection)
         if destination is not None:
             stored = _document(destination)
-            if input.promote_to_primary and conflicts_with_primary(document, stored):
+            if input.promote_to_primary and conflicts_with_primary(read_tags(document), read_tags(stored)):
                 raise CopyFailed(MISMATCH.format(level="Series"))
             is_forced = bool(input.force or input.promote_to_primary)
             document = merge_instances(document, stored, force=is_forced)

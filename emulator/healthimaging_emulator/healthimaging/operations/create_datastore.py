@@ -15,6 +15,7 @@ from ..context import Context
 from ..records import Datastore
 from ..shapes.datastore import DatastoreName, DatastoreStatus, KmsKeyArn, LambdaArn, LosslessStorageFormat, TagMap
 from ..shapes.identifiers import ClientToken, DatastoreId
+from ..tags import check_tags
 
 
 class Input(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -54,7 +55,7 @@ def create_datastore(input: Input, context: Context) -> Output:
             kms_key_arn=input.kms_key_arn,
             lambda_authorizer_arn=input.lambda_authorizer_arn,
             lossless_storage_format=input.lossless_storage_format or "HTJ2K",
-            tags=input.tags or {},
+            tags=check_tags(input.tags or {}),
         )
         end: DatastoreStatus = "CREATE_FAILED" if context.workflow.failure else "ACTIVE"
         change.begin_datastore_transition("CreateDatastore", context.workflow.pace, record, end)

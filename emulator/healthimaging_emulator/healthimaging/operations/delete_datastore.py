@@ -39,7 +39,7 @@ def delete_datastore(input: Input, context: Context) -> Output:
         if record.status in ("CREATING", "DELETING"):
             change.meet(record.transition)
             raise datastore_not_active(input.datastore_id)
-        if not change.is_empty(input.datastore_id):
+        if not change.is_empty(input.datastore_id) or change.has_jobs(input.datastore_id):
             raise datastore_not_empty(input.datastore_id)
         end = record.status if context.workflow.failure else "DELETED"
         deleting = structs.replace(record, status="DELETING", updated_at=change.moment.date)

@@ -10,12 +10,11 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct, field, structs
 
 from ...aws import errors
-from ...aws.errors import ServiceQuotaExceededException, ValidationException
+from ...aws.errors import ValidationException
 from ...aws.members import label, payload, query, sensitive
 from ...aws.operation import Operation
-from ...errors import LimitExceededError
-from ..change import Draft
-from ..context import Context, ReadAgain
+from ..change import Draft, ReadAgain
+from ..context import Context
 from ..messages import version_not_found
 from ..metadata import Metadata, metadata_of
 from ..metadata_updates import UpdateFailed, Updates, apply_updates, keep_study_part
@@ -75,25 +74,25 @@ def update_image_set_metadata(input: Input, context: Context) -> Output:
     """
     updates = _read_updates(input)
     image_set = context.existing_image_set(input.datastore_id, input.image_set_id)
+    revision = context.store.revision
     targets = [image_set, *_find_study_image_sets(context, input, image_set)]
     outcome = _compute_outcome(input, context, updates, targets)  # before anything is locked
-    try:
-        with context.change() as change:
-            drafts = [change.image_set(each.datastore_id, each.image_set_id) for each in targets]
-            for draft in drafts:
-                draft.require_unlocked()
-            drafts[0].require_latest(input.latest_version_id)
-            if any(draft.latest is not each.latest for draft, each in zip(drafts, targets, strict=True)):
-                raise ReadAgain
-            change.add_metadata(*outcome)
-            for draft in drafts:
-                status: ImageSetWorkflowStatus = "UPDATING" if draft is drafts[0] else "UPDATING_FOR_STUDY_CONSISTENCY"
-                draft.append(_begin_version(draft, status, change.moment.date, is_forced=bool(input.force)))
-            ends = {draft: _end(draft, outcome[i]) for i, draft in enumerate(drafts)}
-            change.begin_transition("UpdateImageSetMetadata", context.workflow.pace, ends)
-            context.store.touch((input.datastore_id, input.image_set_id), change.moment.date)
-    except LimitExceededError as error:
-        raise ServiceQuotaExceededException(f"The emulator's limit is exceeded: {error.detail}.") from None
+    with context.change() as change:
+        if input.include_study_image_sets:
+            change.require_revision(revision)  # or the study may have another image set by now
+        drafts = [change.image_set(each.datastore_id, each.image_set_id) for each in targets]
+        for draft in drafts:
+            draft.require_unlocked()
+        drafts[0].require_latest(input.latest_version_id)
+        if any(draft.latest is not each.latest for draft, each in zip(drafts, targets, strict=True)):
+            raise ReadAgain
+        change.add_metadata(*outcome)
+        for draft in drafts:
+            status: ImageSetWorkflowStatus = "UPDATING" if draft is drafts[0] else "UPDATING_FOR_STUDY_CONSISTENCY"
+            draft.append(_begin_version(draft, status, change.moment.date, is_forced=bool(input.force)))
+        ends = {draft: _end(draft, outcome[i]) for i, draft in enumerate(drafts)}
+        change.begin_transition("UpdateImageSetMetadata", context.workflow.pace, ends)
+    context.store.touch((input.datastore_id, input.image_set_id), context.moment.date)
     return _output(drafts[0], input)
 
 
