@@ -156,7 +156,7 @@ class Settings:
     max_accounts: int = _limit(1_000, "Accounts at a time.")
     max_calls: int = _limit(1_000, "Calls that the journal of an account keeps; older ones are dropped.")
     max_faults: int = _limit(1_000, "Faults that an account may add.")
-    max_versions: int = _limit(250_000, "Versions and data stores that an account may add.")
+    max_versions: int = _limit(250_000, "Versions, data stores and import jobs that an account may add.")
     max_metadata: int = _limit(256 * 1024 * 1024, "Bytes of compressed metadata and frames that an account may add.")
     max_pending: int = _limit(1_000, "Scheduled changes of an account.")
     max_body: int = _limit(1024 * 1024, "Bytes in the body of a request to the service.")

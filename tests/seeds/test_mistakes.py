@@ -274,3 +274,27 @@ def test_warnings_are_those_of_loading(caplog: pytest.LogCaptureFixture) -> None
     assert caplog.messages == before
     logging.getLogger("healthimaging_emulator.seeds").warning("still heard")
     assert caplog.messages == [*before, "still heard"]
+
+
+def test_mistakes_of_data_stores_are_found_too(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.json"
+    late = {"createdAt": 1e12, "imageSets": [{"imageSetId": "a" * 32}]}
+    generated = {"generate": {"imageSets": 1, "createdAt": 253402300000}}
+    datastores = [{"datastoreId": "1" * 32} | late, {"datastoreId": "2" * 32} | generated]
+    seed.write_text(json.dumps({"datastores": datastores}, indent=1))
+    lines, count = find_mistakes(seed)
+    years = "expected a time in the years 1970 to 9999, in epoch seconds"
+    assert [line.partition(": ")[2] for line in lines] == [
+        f"$.datastores[0].createdAt: invalid time 1000000000000.0: {years}",
+        f"$.datastores[0].imageSets[0]: an image set has either versions or generate (image set {'a' * 32})",
+        f"$.datastores[1].generate: invalid time 253433922461.0: {years}",
+    ]
+    assert count == 3
+
+
+def test_two_documents_that_describe_a_data_store_are_a_mistake(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        document = {"datastores": [{"datastoreId": "1" * 32, "datastoreName": name}]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    lines, _ = find_mistakes(tmp_path)
+    assert lines == [f"{tmp_path}/b.json:1: $.datastores[0]: another document describes this data store"]

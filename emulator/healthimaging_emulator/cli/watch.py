@@ -27,7 +27,7 @@ STOP_SECONDS = 1.0
 
 
 class SeedFiles:
-    """The files of a seed: documents, faults, and the files of metadata and frames that they name."""
+    """The files of a seed: documents, faults, and the files of metadata, frames and DICOM that they name."""
 
     def __init__(self, sources: Sequence[str], faults: str | None) -> None:
         self._sources, self._faults = sources, faults

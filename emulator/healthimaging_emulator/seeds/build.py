@@ -18,7 +18,8 @@ from ..healthimaging.imports.instance import Instance, NotImportable, make_docum
 from ..healthimaging.metadata import Metadata
 from ..healthimaging.records import Datastore, ImageSet, Version
 from . import generate
-from .document import Document, FrameContent, Generate, SeedDatastore, SeedImageSet, SeedVersion
+from .document import Document, FrameContent, Generate, GenerateImageSets, SeedDatastore, SeedImageSet, SeedVersion
+from .generate_image_sets import SECONDS_APART
 
 log = logging.getLogger("healthimaging_emulator.seeds")
 
@@ -54,20 +55,34 @@ class Place(NamedTuple):
         return InvalidError(message, path=self.path + inside, source=self.source)
 
 
-def build_datastore(written: SeedDatastore) -> Datastore:
+def build_datastore(written: SeedDatastore, place: Place) -> Datastore:
     """Build a data store. Raises ``InvalidError``."""
-    created_at = None if written.created_at is None else _read_time(written.created_at, "createdAt")
+    try:
+        created_at = None if written.created_at is None else _read_time(written.created_at, "createdAt")
+        updated_at = created_at if written.updated_at is None else _read_time(written.updated_at, "updatedAt")
+    except InvalidError as error:
+        raise place.error(error.message, error.path) from None
     return Datastore(
         datastore_id=written.datastore_id,
         name=written.datastore_name,
         status=written.datastore_status,
         created_at=created_at,
-        updated_at=created_at if written.updated_at is None else _read_time(written.updated_at, "updatedAt"),
+        updated_at=updated_at,
         kms_key_arn=written.kms_key_arn,
         lambda_authorizer_arn=written.lambda_authorizer_arn,
         lossless_storage_format=written.lossless_storage_format,
         tags=written.tags,
     )
+
+
+def read_start(numbers: GenerateImageSets, place: Place) -> float:
+    """Return when the first of the image sets to generate is created. Raises ``InvalidError``."""
+    try:
+        created_at = timestamp(numbers.created_at)
+        timestamp(created_at + numbers.image_sets * SECONDS_APART + generate.LONGEST_SPAN)
+        return created_at
+    except InvalidError as error:
+        raise place.error(error.message) from None
 
 
 def build_image_set(image_set: SeedImageSet, place: Place) -> ImageSet:

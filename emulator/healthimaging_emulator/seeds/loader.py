@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..clock import Clock, timestamp
+from ..clock import Clock
 from ..documents import find_documents
 from ..errors import EmulatorError, InvalidError
 from ..faults.engine import Faults
@@ -15,10 +15,9 @@ from ..faults.fault import Fault
 from ..healthimaging.baseline import Baseline
 from ..healthimaging.records import Datastore, ImageSet
 from ..settings import Settings
-from .build import OnRead, Place, build_datastore, build_image_set
+from .build import OnRead, Place, build_datastore, build_image_set, read_start
 from .document import GenerateImageSets, SeedDatastore, SeedDocument
-from .generate import LONGEST_SPAN
-from .generate_image_sets import SECONDS_APART, make_image_sets
+from .generate_image_sets import make_image_sets
 
 Source = str | Path | Mapping[str, Any]
 
@@ -103,27 +102,28 @@ class _Merger:
 
     def _add_datastore(self, datastore: SeedDatastore, path: str, source: str) -> dict[str, ImageSet]:
         """Add a data store, or the image sets of one that another document has described."""
-        try:
-            record = build_datastore(datastore)
-        except InvalidError as error:
-            raise InvalidError(error.message, path=path + error.path, source=source) from None
-        if self.baseline.datastore(record.datastore_id) not in (None, Datastore(datastore_id=record.datastore_id)):
-            if record == Datastore(datastore_id=record.datastore_id):
-                return self.baseline[record.datastore_id]
-            raise InvalidError("another document describes this data store", path=path, source=source)
-        return self.baseline.add_datastore(record)
+        record = build_datastore(datastore, Place(source, None, path, datastore.datastore_id, ""))
+        if is_described(record, self.baseline.datastore(record.datastore_id)):
+            raise InvalidError(DESCRIBED_TWICE, path=path, source=source)
+        undescribed = Datastore(datastore_id=record.datastore_id)
+        is_known = record == undescribed and record.datastore_id in self.baseline
+        return self.baseline[record.datastore_id] if is_known else self.baseline.add_datastore(record)
 
     def _generate(self, numbers: GenerateImageSets, place: Place) -> None:
         image_sets = self.baseline[place.datastore_id]
-        try:
-            created_at = timestamp(numbers.created_at)
-            timestamp(created_at + numbers.image_sets * SECONDS_APART + LONGEST_SPAN)
-        except InvalidError as error:
-            raise place.error(error.message) from None
-        for image_set in make_image_sets(numbers, place.datastore_id, created_at):
+        for image_set in make_image_sets(numbers, place.datastore_id, read_start(numbers, place)):
             if image_set.image_set_id in image_sets:
                 raise place.error("these image sets are there already: give another seed")
             image_sets[image_set.image_set_id] = image_set
+
+
+DESCRIBED_TWICE = "another document describes this data store"
+
+
+def is_described(record: Datastore, known: Datastore | None) -> bool:
+    """Whether a data store that a document describes is described by another one already."""
+    undescribed = Datastore(datastore_id=record.datastore_id)
+    return record != undescribed and known not in (None, undescribed)
 
 
 def _unlimited_faults(faults: Sequence[Fault] = ()) -> Faults:

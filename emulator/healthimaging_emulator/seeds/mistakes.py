@@ -22,10 +22,11 @@ from ..errors import EmulatorError, InvalidError
 from ..faults.check import check_fault
 from ..faults.fault import Fault
 from ..healthimaging.history import History
-from ..healthimaging.records import Version
+from ..healthimaging.records import Datastore, Version
 from ..healthimaging.shapes.identifiers import DatastoreId, ImageSetId
 from .build import (
     Place,
+    build_datastore,
     build_history,
     build_version,
     find_repeated,
@@ -33,9 +34,18 @@ from .build import (
     read_frame,
     read_metadata,
     read_shared,
+    read_start,
 )
-from .document import Document, FrameContent, SeedDocument, SeedImageSet, SeedVersion
-from .loader import Origins, add_datastore_id, add_origin
+from .document import (
+    Document,
+    FrameContent,
+    GenerateImageSets,
+    SeedDatastore,
+    SeedDocument,
+    SeedImageSet,
+    SeedVersion,
+)
+from .loader import DESCRIBED_TWICE, Origins, add_datastore_id, add_origin, is_described
 from .misfits import Misfit, find_misfits
 
 T = TypeVar("T")
@@ -51,7 +61,7 @@ def find_mistakes(*sources: str | Path) -> tuple[list[str], int]:
     """
     lines: list[str] = []
     count = 0
-    ids = _GivenIds({}, set())
+    ids = _GivenIds({}, set(), {})
     logging.disable(logging.WARNING)
     try:
         for source in sources:
@@ -73,6 +83,7 @@ class _GivenIds(NamedTuple):
 
     image_sets: Origins
     faults: set[str]
+    datastores: dict[str, Datastore]
 
 
 class _Search:
@@ -139,10 +150,28 @@ class _Search:
             if id is not None:
                 with self._adding():
                     add_datastore_id(seen, id, path, self._name)
+            self._check_datastore(datastore, Place(self._name, self._file, path, id or "", ""))
             for within, image_set in _items(datastore, "imageSets"):
                 self._check_image_set(image_set, path + within, id)
         for inside, fault in _items(document, "faults"):
             self._check_fault(self._fit(fault, Fault), f"${inside}")
+
+    def _check_datastore(self, given: Any, place: Place) -> None:
+        """Check the properties of a data store, and the numbers of the image sets to generate."""
+        if not isinstance(given, dict):
+            return
+        properties = {name: value for name, value in given.items() if name not in ("imageSets", "generate")}
+        written = self._fit(properties, SeedDatastore)
+        with self._adding():
+            if written is not None:
+                record = build_datastore(written, place)
+                if is_described(record, self._ids.datastores.get(record.datastore_id)):
+                    raise place.error(DESCRIBED_TWICE)
+                self._ids.datastores[record.datastore_id] = record
+        numbers = self._fit(given.get("generate"), GenerateImageSets | None)
+        with self._adding():
+            if numbers is not None:
+                read_start(numbers, place._replace(path=f"{place.path}.generate"))
 
     def _check_fault(self, fault: Fault | None, path: str) -> None:
         if fault is not None:
