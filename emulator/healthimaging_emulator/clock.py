@@ -76,6 +76,10 @@ class Moment(NamedTuple):
         """Return the date at another elapsed time."""
         return round(self.date + elapsed - self.elapsed, 3)
 
+    def back_at(self, date: float) -> Moment:
+        """Return the moment of an earlier date; this one, if the date is not earlier."""
+        return self if date > self.date else Moment(date, self.elapsed + date - self.date)
+
 
 class Clock:
     """Tell one account's time, in epoch seconds. It does not change how long anything really takes."""

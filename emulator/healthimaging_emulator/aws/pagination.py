@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable, Iterable
 from hashlib import sha256
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from itsdangerous import Signer
 
 from .errors import ValidationException
+
+T = TypeVar("T")
 
 
 class Position(NamedTuple):
@@ -108,6 +111,17 @@ class Listing:
         if self.position is None:
             raise ValidationException("Invalid nextToken.")
         return self.position.key
+
+    def page_of(self, entries: Iterable[T], rank: Callable[[T], Rank], size: int | None) -> tuple[list[T], str | None]:
+        """Return one page of entries in the order of their ranks, and the token that leads on.
+
+        Raises ``ValidationException`` for a token that did not open.
+        """
+        start, size = read_rank(self.start_key()), size or self.page_size
+        ranked = sorted((rank(entry), entry) for entry in entries)
+        found = [(place, entry) for place, entry in ranked if start is None or place > start]
+        token = self.next_token(write_rank(found[size - 1][0])) if len(found) > size else None
+        return [entry for _, entry in found[:size]], token
 
     def next_token(self, key: str) -> str:
         """Make the token of the page that begins behind a key."""

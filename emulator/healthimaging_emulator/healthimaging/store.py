@@ -3,7 +3,8 @@
 Invariants. The baseline is shared by all accounts. Records are frozen and replaced whole, so a reader takes one without
 a lock and sees one moment. All writing happens under ``_lock``: a change checks and writes in one step, and an
 exception inside it leaves nothing behind. The time that an operation holds the lock does not grow with the length of a
-history or the number of image sets; only a test that replaces or removes an older version copies the history.
+history or the number of image sets, with two exceptions: a test that replaces or removes an older version copies the
+history, and DeleteDatastore walks over the image sets that are deleted.
 
 Order. Edits of a test that are due later, and transitions with a due time, lie in one heap by the elapsed time of the
 account's clock. ``settle`` carries out everything that is due; every request begins with it. The lock of the clock is
@@ -344,9 +345,9 @@ class Store:
         record = self._datastores[datastore_id]
         self.put_datastore(structs.replace(record, status=status, updated_at=date, transition=None))
 
-    def start_job(self, job_id: str, pace: Pace, _: float) -> None:
+    def start_job(self, job_id: str, pace: Pace, date: float) -> None:
         """Let a job that was submitted be in progress, until its work is done."""
-        moment, job = self._clock.read(), self._jobs[job_id]
+        moment, job = self._clock.read().back_at(date), self._jobs[job_id]
         end = partial(self._end_job, job_id)
         transition = Transition("StartDICOMImportJob", pace, moment, subject=job_id, then=end, work=job.work)
         self._jobs[job_id] = structs.replace(job, status="IN_PROGRESS", transition=transition)

@@ -382,6 +382,26 @@ def test_finishing_all_transitions_ends_a_job(bucket: Bucket) -> None:
     assert len(found(ours)) == 1
 
 
+def test_one_step_of_the_clock_passes_both_steps_of_a_job(bucket: Bucket) -> None:
+    ours = Service(Emulator.from_seed(SEED, s3=bucket.root, transition_reads=None, transition_seconds=1))
+    ours.emulator.clock.freeze("2024-01-01T00:00:00Z")
+    id = start(ours)["jobId"]
+    assert get(ours, id)["jobStatus"] == "SUBMITTED"
+    ours.emulator.clock.advance(60)
+    until(lambda: get(ours, id)["jobStatus"] == "COMPLETED")
+
+
+def test_a_clock_that_is_set_back_delays_no_job(bucket: Bucket) -> None:
+    ours = Service(Emulator.from_seed(SEED, s3=bucket.root, transition_reads=None, transition_seconds=1))
+    ours.emulator.clock.freeze("2024-01-01T00:00:00Z")
+    id = start(ours)["jobId"]
+    ours.emulator.clock.freeze("2014-01-01T00:00:00Z")
+    ours.emulator.clock.advance(1)
+    assert get(ours, id)["jobStatus"] == "IN_PROGRESS"
+    ours.emulator.clock.advance(1)
+    until(lambda: get(ours, id)["jobStatus"] == "COMPLETED")
+
+
 def test_jobs_are_limited(bucket: Bucket) -> None:
     ours = Service(Emulator.from_seed(SEED, s3=bucket.root, max_versions=1))
     start(ours)

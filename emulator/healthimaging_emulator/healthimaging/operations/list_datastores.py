@@ -11,7 +11,7 @@ from msgspec import Struct
 from ...aws import errors
 from ...aws.members import query
 from ...aws.operation import Operation
-from ...aws.pagination import Rank, read_rank, write_rank
+from ...aws.pagination import Rank
 from ..context import Context
 from ..records import Datastore
 from ..shapes.datastore import DatastoreName, DatastoreStatus
@@ -46,16 +46,14 @@ class Output(Struct, frozen=True, kw_only=True, rename="camel"):
 
 def list_datastores(input: Input, context: Context) -> Output:
     """Return one page of the data stores, the newest first. Raises ``ValidationException`` for a wrong token."""
-    start, size = read_rank(context.listing.start_key()), input.max_results or context.listing.page_size
     status = input.datastore_status
-    ranked = sorted((_rank(each), each) for each in context.store.datastores() if status in (None, each.status))
-    found = [(rank, each) for rank, each in ranked if start is None or rank > start]
-    page = found[:size]
-    for _, record in page:
+    found = (each for each in context.store.datastores() if status in (None, each.status))
+    page, next_token = context.listing.page_of(found, _rank, input.max_results)
+    for record in page:
         context.meet(record)
     return Output(
-        datastore_summaries=tuple([_summarize(record, context) for _, record in page]),
-        next_token=context.listing.next_token(write_rank(page[-1][0])) if len(found) > size else None,
+        datastore_summaries=tuple([_summarize(record, context) for record in page]),
+        next_token=next_token,
     )
 
 

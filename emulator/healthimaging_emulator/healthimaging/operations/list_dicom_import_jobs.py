@@ -10,7 +10,7 @@ from msgspec import Struct
 from ...aws import errors
 from ...aws.members import label, query
 from ...aws.operation import Operation
-from ...aws.pagination import Rank, read_rank, write_rank
+from ...aws.pagination import Rank
 from ..context import Context
 from ..records import ImportJob
 from ..shapes.identifiers import DatastoreId, JobId, MaxResults, Message, NextToken, Timestamp
@@ -51,18 +51,13 @@ def list_dicom_import_jobs(input: Input, context: Context) -> Output:
 
     Raises ``ValidationException`` for a wrong token, ``ResourceNotFoundException`` and ``ConflictException``.
     """
-    start, size = read_rank(context.listing.start_key()), input.max_results or context.listing.page_size
+    context.listing.start_key()  # a wrong token comes before the checks of the data store
     context.require_active(input.datastore_id)
-    jobs = context.store.jobs(input.datastore_id)
-    ranked = sorted((_rank(each), each) for each in jobs if input.job_status in (None, each.status))
-    found = [(rank, each) for rank, each in ranked if start is None or rank > start]
-    page = found[:size]
-    for _, job in page:
+    found = (each for each in context.store.jobs(input.datastore_id) if input.job_status in (None, each.status))
+    page, next_token = context.listing.page_of(found, _rank, input.max_results)
+    for job in page:
         context.meet(job)
-    return Output(
-        job_summaries=tuple([_summarize(job) for _, job in page]),
-        next_token=context.listing.next_token(write_rank(page[-1][0])) if len(found) > size else None,
-    )
+    return Output(job_summaries=tuple([_summarize(job) for job in page]), next_token=next_token)
 
 
 def _rank(job: ImportJob) -> Rank:
