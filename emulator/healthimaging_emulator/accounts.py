@@ -119,6 +119,7 @@ class Account:
         """See ``AccountInterface``."""
         self._remove(self)
         self.faults.clear()
+        self.store.reset()  # which drops the import jobs
 
 
 class Accounts:

@@ -192,7 +192,10 @@ class AccountInterface(Protocol):
         ...
 
     def datastore(self, datastore_id: str) -> DatastoreInterface:
-        """Return a handle to read and fill a data store."""
+        """Return a handle to read and fill a data store.
+
+        Raises ``NotFoundError`` for an unknown id; in another process, when the handle is first used.
+        """
         ...
 
     def image_set(self, datastore_id: str, image_set_id: str) -> ImageSetInterface:

@@ -51,7 +51,7 @@ class FolderObjects:
             keys = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
         except OSError as error:
             raise ObjectError(f"bucket {bucket}: {error.strerror or error}") from None
-        yield from sorted(key for key in keys if key.startswith(prefix) and not _is_hidden(key))
+        yield from sorted(key for key in keys if key.startswith(prefix) and _is_key(key))
 
     def read(self, bucket: str, key: str) -> bytes:
         """See ``ObjectStore``."""
@@ -75,8 +75,10 @@ class FolderObjects:
         return path
 
 
-def _is_hidden(key: str) -> bool:
-    return any(part.startswith(".") for part in key.split("/"))
+def _is_key(key: str) -> bool:
+    """Whether no part is hidden, and the name is UTF-8, as every key in S3 is."""
+    is_hidden = any(part.startswith(".") for part in key.split("/"))
+    return not is_hidden and not any("\ud800" <= character <= "\udfff" for character in key)
 
 
 def _read_file(path: Path, key: str) -> bytes:
@@ -107,11 +109,12 @@ class ClientObjects:
         """See ``ObjectStore``."""
         try:
             found = self._client.get_object(Bucket=bucket, Key=key)
-            if found["ContentLength"] > LARGEST_OBJECT:
-                raise ObjectError(f"{key} is too large: expected at most {LARGEST_OBJECT} bytes")
-            return bytes(found["Body"].read())
+            content = bytes(found["Body"].read(LARGEST_OBJECT + 1))
         except self._errors() as error:
             raise ObjectError(f"{key} in bucket {bucket}: {error}") from None
+        if len(content) > LARGEST_OBJECT:
+            raise ObjectError(f"{key} is too large: expected at most {LARGEST_OBJECT} bytes")
+        return content
 
     def write(self, bucket: str, key: str, content: bytes) -> None:
         """See ``ObjectStore``."""

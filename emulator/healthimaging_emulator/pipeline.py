@@ -7,6 +7,7 @@ pauses in its own way. Every exception becomes a response in one place.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -141,9 +142,10 @@ class Pipeline:
             output = run_operation(operation, target.input, context)
         except ServiceError as error:
             refusal = error
+        end = time.monotonic() + MAX_WORK_SECONDS
         for transition in context.met:
             if transition.is_due and transition.work is not None:
-                yield Wait(MAX_WORK_SECONDS, transition.work.done, is_virtual=False)
+                yield Wait(max(0.0, end - time.monotonic()), transition.work.done, is_virtual=False)
                 context.ended += [transition] if transition.is_over else []
         attempt.met = [str(transition) for transition in context.met]
         attempt.ended = [str(transition) for transition in context.ended]

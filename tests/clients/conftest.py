@@ -199,7 +199,8 @@ def expected() -> dict[tuple[str, str], list[dict[str, Any]]]:
     """Every entry of every image set of the demo, newest first, as the seed has it."""
     return {
         (datastore["datastoreId"], image_set["imageSetId"]): [
-            {"imageSetId": image_set["imageSetId"]} | version for version in image_set["versions"]
+            {"imageSetId": image_set["imageSetId"]} | {name: version[name] for name in version if name != "metadata"}
+            for version in image_set["versions"]
         ]
         for datastore in json.loads(write_seed(load_seed(DEMO).baseline))["datastores"]
         for image_set in datastore["imageSets"]

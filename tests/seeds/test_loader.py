@@ -655,6 +655,7 @@ def test_several_files_are_several_instances_and_can_be_named_one_by_one(tmp_pat
             "MR_small_RLE.dcm: this instance is in another file, too",
         ),
         ((), {}, ".dicom[0]", "scan: there is no file in this folder"),
+        ((), {"dicom": ["a\0b"]}, ".dicom[0]", "a\0b: embedded null byte"),
     ],
 )
 def test_mistaken_dicom_files_are_refused(

@@ -1,6 +1,7 @@
 """The DICOM attributes of a metadata document that a search finds and returns.
 
-They are taken out when a document is stored, so that no search has to parse one. Padding is left out.
+They are taken out when a document is stored, so that no search has to parse one. Padding is left out, and so is a value
+that AWS's API does not allow in an answer.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from .shapes.search import DICOMTags
 
 _DATE = re.compile("[0-9]{8}")
 _TIME = re.compile(r"([0-9]{2})([0-9]{2})?([0-9]{2})?(?:\.([0-9]{1,6}))?")
+_UID = re.compile("[0-9.]{1,512}")
 _INTEGER = re.compile("[+-]?[0-9]{1,10}")
 
 
@@ -25,20 +27,20 @@ def read_tags(document: Mapping[str, Any]) -> DICOMTags:
     return DICOMTags(
         patient_id=_read_text(patient, "PatientID"),
         patient_name=_read_text(patient, "PatientName"),
-        patient_birth_date=_read_text(patient, "PatientBirthDate"),
-        patient_sex=_read_text(patient, "PatientSex"),
-        study_instance_uid=_read_text(study, "StudyInstanceUID"),
+        patient_birth_date=_read_text(patient, "PatientBirthDate", 36),
+        patient_sex=_read_text(patient, "PatientSex", 16),
+        study_instance_uid=_read_uid(study, "StudyInstanceUID"),
         study_id=_read_text(study, "StudyID"),
         study_description=_read_text(study, "StudyDescription"),
         number_of_series=len(all_series),
         number_of_instances=sum(len(each.get("Instances", {})) for each in all_series.values()),
         accession_number=_read_text(study, "AccessionNumber"),
-        series_instance_uid=_read_text(series, "SeriesInstanceUID"),
-        series_modality=_read_text(series, "Modality"),
-        series_body_part=_read_text(series, "BodyPartExamined"),
+        series_instance_uid=_read_uid(series, "SeriesInstanceUID"),
+        series_modality=_read_text(series, "Modality", 32),
+        series_body_part=_read_text(series, "BodyPartExamined", 128),
         series_number=_read_integer(series, "SeriesNumber"),
-        study_date=_read_text(study, "StudyDate"),
-        study_time=_read_text(study, "StudyTime"),
+        study_date=_read_text(study, "StudyDate", 36),
+        study_time=_read_text(study, "StudyTime", 56),
     )
 
 
@@ -47,11 +49,17 @@ def _attributes(part: Mapping[str, Any]) -> Mapping[str, Any]:
     return attributes
 
 
-def _read_text(attributes: Mapping[str, Any], keyword: str) -> str | None:
+def _read_uid(attributes: Mapping[str, Any], keyword: str) -> str | None:
+    uid = _read_text(attributes, keyword)
+    return uid if uid and _UID.fullmatch(uid) else None
+
+
+def _read_text(attributes: Mapping[str, Any], keyword: str, longest: int = 512) -> str | None:
     value = attributes.get(keyword)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)  # as people write an id in YAML
-    return (strip_padding(value) or None) if isinstance(value, str) else None
+    text = strip_padding(value) if isinstance(value, str) else ""
+    return text if 0 < len(text) <= longest else None
 
 
 def _read_integer(attributes: Mapping[str, Any], keyword: str) -> int | None:

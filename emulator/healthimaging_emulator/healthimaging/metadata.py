@@ -40,9 +40,9 @@ class Metadata:
         body = {name: value for name, value in content.items() if name not in head}
         self.frames = dict(_find_frames(content))
         self.series_instance_uids = frozenset(content.get("Study", {}).get("Series", {}))
-        self.tags = read_tags(content)
         # Compressed without a time, so that runs and replicas agree to the byte.
         self.compressed = gzip.compress(_encode(head | body), compresslevel=6, mtime=0)
+        self.tags = read_tags(content)
 
     def parse(self) -> dict[str, Any]:
         """Return the document, decoded anew: the caller may change it."""

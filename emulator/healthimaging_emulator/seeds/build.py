@@ -130,9 +130,12 @@ def _read_dicom(image_set: SeedImageSet, place: Place) -> tuple[Metadata, dict[s
 
 def _list_dicom_files(name: str, place: Place) -> list[Path]:
     path = _beside(name, place, "dicom")
-    if not path.is_dir():
-        return [path]
-    found = sorted(each for each in path.iterdir() if each.is_file() and each.name[0] != ".")
+    try:
+        if not path.is_dir():
+            return [path]
+        found = sorted(each for each in path.iterdir() if each.is_file() and each.name[0] != ".")
+    except OSError as error:
+        raise InvalidError(f"{name}: {error.strerror or error}") from None
     if not found:
         raise InvalidError(f"{name}: there is no file in this folder")
     return [_beside(f"{name}/{each.name}", place, "dicom") for each in found]
@@ -145,8 +148,8 @@ def _read_instance(path: Path) -> Instance:
         raise InvalidError(f"{path.name}: {error.message}") from None
     except ImportError as error:
         raise InvalidError(f"{path.name}: {error}") from None
-    except OSError as error:
-        raise InvalidError(f"{path.name}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        raise InvalidError(f"{path.name}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def find_unnamed_frames(frames: Collection[str], versions: Iterable[Version], place: Place) -> Iterator[InvalidError]:

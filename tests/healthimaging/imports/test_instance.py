@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import warnings
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +16,8 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -379,6 +382,50 @@ def test_a_deflated_file_that_grows_too_large_is_refused(monkeypatch: pytest.Mon
         read_instance(content)
 
 
+@pytest.mark.filterwarnings("ignore:The value length")
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+def test_a_deflated_file_is_measured_wherever_it_names_its_syntax(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "LARGEST", 1000)
+    dataset = pydicom.dcmread(SHIPPED / "image_dfl.dcm")
+    dataset.file_meta.MediaStorageSOPInstanceUID = UID("1" * 5000)
+    meta = DicomBytesIO()
+    write_file_meta_info(meta, dataset.file_meta)
+    content = (SHIPPED / "image_dfl.dcm").read_bytes()
+    length = 144 + int.from_bytes(content[140:144], "little")
+    monkeypatch.setattr(pydicom, "dcmread", lambda _: pytest.fail("it was inflated"))
+    with pytest.raises(NotImportable, match=r"^DICOM file is too large"):
+        read_instance(content[:132] + meta.getvalue() + content[length:])
+
+
+def test_a_file_with_fewer_frames_than_it_says_is_refused() -> None:
+    dataset = pydicom.dcmread(SHIPPED / "MR_small_RLE.dcm")
+    dataset.NumberOfFrames = "3"
+    file = io.BytesIO()
+    dataset.save_as(file)
+    with pytest.raises(NotImportable, match=r"^DICOM file cannot be read: .*frame"):
+        read_instance(file.getvalue())
+
+
+@pytest.mark.filterwarnings("error")
+def test_warnings_of_unusual_values_are_dropped_and_those_of_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def parse_and_see(file: Any) -> Dataset:
+        seen.append(list(warnings.filters))  # which belong to all threads
+        return parse(file)
+
+    seen: list[Any] = []
+    parse = pydicom.dcmread
+    monkeypatch.setattr(pydicom, "dcmread", parse_and_see)
+    dataset = pydicom.Dataset()
+    with pytest.warns(UserWarning, match="Invalid value for VR UI"):
+        dataset.StudyInstanceUID = "1.2.x"
+    content = make_file().replace(b"1.2.3.4", b"1.2.x.4")
+    filters = list(warnings.filters)
+    assert read_instance(content).uid == "1.2.x.4"
+    assert seen == [filters]
+    with pytest.warns(UserWarning, match="Invalid value for VR UI"):
+        dataset.StudyInstanceUID = "1.2.x"
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"x", bytes(200), b"\0" * 128 + b"DICM", b"\0" * 128 + b"DICM" + b"\xff" * 99]
 )
@@ -390,7 +437,13 @@ def test_bytes_that_are_no_file_are_refused(content: bytes) -> None:
 
 
 def test_every_cut_of_a_file_is_read_or_refused() -> None:
-    content = make_file()
-    for end in range(0, len(content), 7):
+    def change(dataset: Dataset) -> None:
+        item = Dataset()
+        item.CodeValue = "1"
+        dataset.ConceptNameCodeSequence = [item]
+        dataset["ConceptNameCodeSequence"].is_undefined_length = True
+
+    content = make_file(change)
+    for end in range(len(content)):
         with suppress(NotImportable):
             read_instance(content[:end])

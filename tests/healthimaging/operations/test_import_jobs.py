@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import logging
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -16,8 +17,9 @@ import pydicom
 import pytest
 from pydicom.uid import UID
 
-from healthimaging_emulator import Emulator, Fault
+from healthimaging_emulator import Emulator, Fault, pipeline
 from healthimaging_emulator.healthimaging.imports.grouping import merge_documents
+from healthimaging_emulator.messages import Wait
 from tests.demo import UNKNOWN
 from tests.raw import until
 
@@ -356,6 +358,53 @@ def test_a_file_that_cannot_be_read_fails_alone(service: Service, bucket: Bucket
     assert line["exception"]["message"] == "scan/link.dcm is not inside bucket input"
 
 
+def test_a_file_that_makes_a_document_too_deep_fails_alone(service: Service, bucket: Bucket) -> None:
+    def nest(dataset: Any) -> None:
+        as_instance(2, SeriesInstanceUID="1.2.3")(dataset)
+        for _ in range(40):
+            outer = pydicom.Dataset()
+            outer.ConceptNameCodeSequence = dataset.get("ConceptNameCodeSequence") or []
+            dataset.ConceptNameCodeSequence = [outer]
+
+    bucket.put("CT_small.dcm")
+    bucket.put("CT_small.dcm", "scan/deep.dcm", nest)
+    job = run(service)
+    (line,) = bucket.read(job, "FAILURE/failure.ndjson")
+    assert (job["jobStatus"], line["inputFile"], len(found(service))) == ("COMPLETED", "scan/deep.dcm", 1)
+    message = "The emulator cannot store it: metadata is nested too deeply: expected at most 64 levels."
+    assert line["exception"]["message"] == message
+
+
+def test_a_file_whose_name_is_not_utf_8_is_no_object(service: Service, bucket: Bucket) -> None:
+    bucket.put("CT_small.dcm")
+    shutil.copy(SHIPPED / "MR_small.dcm", bucket.root / "input" / "scan" / os.fsdecode(b"caf\xe9.dcm"))
+    job = run(service)
+    assert (job["jobStatus"], len(found(service))) == ("COMPLETED", 1)
+
+
+def test_a_version_that_a_test_has_locked_is_not_written_over(service: Service, bucket: Bucket) -> None:
+    bucket.put("CT_small.dcm", "scan/1.dcm", as_instance(1))
+    run(service)
+    (id,) = found(service)
+    service.emulator.image_set(DATASTORE, id).append(
+        image_set_state="LOCKED", is_primary=True, metadata=metadata(service, id)
+    )
+    bucket.put("CT_small.dcm", "more/2.dcm", as_instance(2))
+    job = run(service, inputS3Uri="s3://input/more/")
+    (line,) = bucket.read(job, "FAILURE/failure.ndjson")
+    assert line["exception"]["message"] == f"The emulator cannot store it: image set {id} is LOCKED."
+    assert service.client.get_image_set(datastoreId=DATASTORE, imageSetId=id)["imageSetState"] == "LOCKED"
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+def test_series_without_a_valid_uid_do_not_join(service: Service, bucket: Bucket) -> None:
+    for number in (1, 2):
+        bucket.put("CT_small.dcm", f"scan{number}/1.dcm", as_instance(number, SeriesInstanceUID=f"series-{number}"))
+        run(service, inputS3Uri=f"s3://input/scan{number}/")
+    assert [each["version"] for each in found(service).values()] == [1, 1]
+    assert all("DICOMSeriesInstanceUID" not in each["DICOMTags"] for each in found(service).values())
+
+
 def test_a_uri_with_a_nul_fails_the_job(service: Service, bucket: Bucket) -> None:
     bucket.put("CT_small.dcm")
     job = run(service, outputS3Uri="s3://output/a\0b")
@@ -547,6 +596,36 @@ def test_a_reset_drops_a_job_and_what_it_would_import() -> None:
     thread.join(60)
     assert (found(ours), objects.written) == ({}, {})
     assert refusal(get, ours, id)[0] == "ResourceNotFoundException"
+
+
+def test_an_account_that_is_forgotten_drops_its_jobs() -> None:
+    objects = SlowObjects((SHIPPED / "CT_small.dcm").read_bytes())
+    ours = Service(Emulator.from_seed(SEED, s3=objects))
+    id = start(ours)["jobId"]
+    ours.emulator.account().forget()
+    objects.may_go_on.set()
+    (thread,) = [each for each in threading.enumerate() if each.name == f"import {id}"]
+    thread.join(60)
+    assert objects.written == {}
+
+
+def test_a_request_waits_once_for_all_jobs_that_it_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    def wait(seconds: float, *arguments: Any, **members: Any) -> Wait:
+        waits.append(seconds)
+        return Wait(seconds, *arguments, **members)
+
+    monkeypatch.setattr(pipeline, "Wait", wait)
+    monkeypatch.setattr(pipeline, "MAX_WORK_SECONDS", 0.2)
+    objects = SlowObjects((SHIPPED / "CT_small.dcm").read_bytes())
+    ours = Service(Emulator.from_seed(SEED, s3=objects))
+    for _ in range(3):
+        start(ours)
+    for _ in range(2):
+        ours.client.list_dicom_import_jobs(datastoreId=DATASTORE)
+    assert waits == [pytest.approx(0.2, abs=0.1), 0, 0]
+    objects.may_go_on.set()
 
 
 def test_a_bug_in_the_emulator_fails_the_job_and_is_logged(

@@ -106,6 +106,20 @@ def by(field: str, order: str) -> dict[str, str]:
 # What it finds.
 
 
+def test_a_value_that_the_api_does_not_allow_is_not_returned(service: Service) -> None:
+    patient = {"PatientID": "p" * 513, "PatientSex": "X" * 17, "PatientName": "n" * 512}
+    study = {"DICOM": {"StudyInstanceUID": "not a uid"}, "Series": {"my series": {"DICOM": {}, "Instances": {}}}}
+    metadata = {"Patient": {"DICOM": patient}, "Study": study}
+    service.emulator.add_image_set(DATASTORE, "0" * 32, metadata=metadata)
+    answer = service.client.search_image_sets(datastoreId=DATASTORE)["imageSetsMetadataSummaries"]
+    (summary,) = [each for each in answer if each["imageSetId"] == "0" * 32]
+    assert summary["DICOMTags"] == {
+        "DICOMPatientName": "n" * 512,
+        "DICOMNumberOfStudyRelatedSeries": 1,
+        "DICOMNumberOfStudyRelatedInstances": 0,
+    }
+
+
 def test_without_criteria_it_finds_all_the_latest_update_first(service: Service) -> None:
     answer = search(service)
     assert [each["imageSetId"] for each in answer["imageSetsMetadataSummaries"]] == [A, B, C, D, BARE]

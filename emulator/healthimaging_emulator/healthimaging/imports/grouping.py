@@ -52,9 +52,12 @@ def find_group(store: Store, datastore_id: str, instances: dict[str, Instance]) 
 
 
 def _find_primaries(store: Store, datastore_id: str, attribute: str, value: str | None) -> list[ImageSet]:
+    if value is None:  # not a UID, so nothing can be found by it
+        return []
     query = Query((("is_primary", True), (attribute, value)))
     found = store.search(datastore_id, query, None, 100)
-    return [store.image_set(datastore_id, entry.image_set_id) for entry in found]
+    records = (store.find(datastore_id, entry.image_set_id) for entry in found)
+    return [record for record in records if record is not None]  # None: removed meanwhile
 
 
 def merge_documents(stored: dict[str, Any], instances: Iterable[Instance]) -> dict[str, Any]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import struct
-import threading
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import requires_extra
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 NOT_DICOM = "DICOM attributes does not exist"
 MISSING = "DICOM attribute {} does not exist"
 REQUIRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-DEFLATED = b"1.2.840.10008.1.2.1.99"
-_HEAD, _LONGEST_HEAD = 144, 4096
-"""Bytes of preamble, ``DICM`` and the length of group 2; and bytes among which that group names its syntax."""
+DEFLATED = "1.2.840.10008.1.2.1.99"
+VIDEO = "1.2.840.10008.1.2.4.10"
+"""With this begin the transfer syntaxes that hold all frames in one stream."""
 
 LARGEST = 512 * 1024 * 1024
 """Bytes of a file's data set, and of all its decoded frames; the emulator's own limit."""
@@ -40,7 +40,7 @@ LONGEST = {
 
 
 BROKEN: tuple[type[Exception], ...] = (
-    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError),
+    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError, OSError),
     *(RuntimeError, TypeError, ValueError, struct.error, zlib.error),
 )
 """Exceptions that pydicom and the codecs raise for a broken file, besides pydicom's own."""
@@ -100,26 +100,48 @@ def read_instance(content: bytes) -> Instance:
             raise NotImportable(f"DICOM file cannot be read: {error}"[:500]) from error
 
 
-_ignoring_warnings = threading.Lock()
+_is_reading: ContextVar[bool] = ContextVar("_is_reading", default=False)
+
+
+class _WarningsOfOthers:
+    """Takes the place of the module ``warnings`` in pydicom: drops the warnings of files that are read here.
+
+    The filters of that module belong to the whole process: ignoring by them would also lose the warnings of a user's
+    test, and with ``-W error`` an unusual value would fail its file.
+    """
+
+    @staticmethod
+    def warn(message: str, category: type[Warning] | None = None, stacklevel: int = 1) -> None:
+        if not _is_reading.get():
+            warnings.warn(message, category, stacklevel=stacklevel + 1)
 
 
 @contextmanager
 def _warnings_ignored() -> Iterator[None]:
-    """Keep pydicom's warnings of unusual values from the log. The filters of warnings belong to the whole process."""
-    with _ignoring_warnings, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    import pydicom.misc  # through which all its warnings go
+
+    pydicom.misc.warnings = _WarningsOfOthers  # type: ignore[assignment, attr-defined]
+    token = _is_reading.set(True)
+    try:
         yield
+    finally:
+        _is_reading.reset(token)
 
 
 def _parse(content: bytes) -> FileDataset:
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
+    from pydicom.filereader import read_dataset, read_preamble
 
-    if DEFLATED in content[:_LONGEST_HEAD]:
-        start = _HEAD + int.from_bytes(content[_HEAD - 4 : _HEAD], "little")
-        _check_size(len(zlib.decompressobj(-zlib.MAX_WBITS).decompress(content[start:], LARGEST + 1)))
+    file = io.BytesIO(content)
     try:
-        dataset = dcmread(io.BytesIO(content))
+        if DEFLATED.encode() in content:  # measure it before pydicom inflates it
+            read_preamble(file, force=False)
+            meta = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
+            if meta.get("TransferSyntaxUID") == DEFLATED:
+                _check_size(len(zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(), LARGEST + 1)))
+            file.seek(0)
+        dataset = dcmread(file)
     except InvalidDicomError:
         raise NotImportable(NOT_DICOM) from None
     if not dataset.file_meta.get("TransferSyntaxUID"):
@@ -168,9 +190,11 @@ def _check_lengths(attributes: Mapping[str, Any]) -> None:
 def _read_frames(dataset: FileDataset) -> list[Frame]:
     if "PixelData" not in dataset:
         return []
-    layout = read_layout(dataset)
+    layout, syntax = read_layout(dataset), str(dataset.file_meta.TransferSyntaxUID)
     _check_size(layout.frame_size * layout.frames)
-    frames = list(read_frames(dataset, str(dataset.file_meta.TransferSyntaxUID), can_encode=has_codecs()))
+    frames = list(read_frames(dataset, syntax, can_encode=has_codecs()))
     if len({frame.transfer_syntax for frame in frames}) > 1:  # one frame of several cannot be encoded: store all alike
-        frames = list(read_frames(dataset, str(dataset.file_meta.TransferSyntaxUID), can_encode=False))
+        frames = list(read_frames(dataset, syntax, can_encode=False))
+    if len(frames) < layout.frames and not syntax.startswith(VIDEO):
+        raise ValueError(f"{len(frames)} of {layout.frames} frames are there")
     return frames

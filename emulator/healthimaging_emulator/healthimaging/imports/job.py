@@ -14,7 +14,7 @@ import uuid
 from contextlib import suppress
 
 from ...clock import Clock
-from ...errors import LimitExceededError
+from ...errors import InvalidError, LimitExceededError
 from ...objects import ObjectError, ObjectStore
 from ..change import Change, ReadAgain
 from ..history import History
@@ -105,6 +105,8 @@ class Imports:
             outcome.imported |= dict.fromkeys(instances, self._write(job, instances))
         except LimitExceededError as error:
             outcome.failed |= dict.fromkeys(instances, f"The emulator's limit is exceeded: {error.detail}.")
+        except InvalidError as error:
+            outcome.failed |= dict.fromkeys(instances, f"The emulator cannot store it: {error.message}.")
 
     def _write(self, job: ImportJob, instances: dict[str, Instance]) -> Imported:
         """Add an image set, or join the one that is there; look again if others have changed it meanwhile.
@@ -117,6 +119,8 @@ class Imports:
             if group.target is not None and group.target.transition is not None:
                 self._store.finish(group.target.transition)
                 continue
+            if group.target is not None and group.target.latest.image_set_state == "LOCKED":  # a test has put it there
+                raise InvalidError(f"image set {group.target.image_set_id} is LOCKED")
             with suppress(ReadAgain):
                 return self._join(job, group, group.target) if group.target else self._add(job, group, revision)
 
