@@ -441,14 +441,51 @@ def test_mine(healthimaging_server):
 def test_an_argument_that_the_mark_does_not_know_is_an_error(run: Run, mark: str, hint: str) -> None:
     result = run(f"@pytest.mark.healthimaging({mark})\ndef test_it(): pass")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["E*@pytest.mark.healthimaging takes seed=, faults=, backoff=, allow_unfired=" + hint])
+    result.stdout.fnmatch_lines(
+        ["E*@pytest.mark.healthimaging takes seed=, faults=, settings=, backoff=, allow_unfired=" + hint]
+    )
+
+
+def test_the_mark_takes_settings(run: Run) -> None:
+    result = run(f"""
+@pytest.mark.healthimaging(settings={{"page_size": 2}})
+def test_it(healthimaging):
+    page = healthimaging.client().list_image_set_versions(datastoreId={DATASTORE!r}, imageSetId={SAMPLE!r})
+    assert len(page["imageSetPropertiesList"]) == 2
+""")
+    result.assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("fixture", "settings", "message"),
+    [
+        (
+            "healthimaging",
+            {"page_sise": 2},
+            "@pytest.mark.healthimaging: no setting 'page_sise' (did you mean page_size[?])",
+        ),
+        ("healthimaging", {"page_size": 0}, "@pytest.mark.healthimaging: *page_size*"),
+        (
+            "healthimaging_server",
+            {"page_size": 2},
+            "@pytest.mark.healthimaging: settings= are for healthimaging, since tests share a server",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_are_an_error(run: Run, fixture: str, settings: dict[str, int], message: str) -> None:
+    result = run(f"@pytest.mark.healthimaging(settings={settings})\ndef test_it({fixture}): pass")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"E*{message}"])
 
 
 def test_the_plugin_describes_itself(run: Run) -> None:
     fixtures = run("", "--fixtures").stdout.str()
     for name in ("healthimaging", "healthimaging_client", "healthimaging_server", "healthimaging_seed"):
         assert f"\n{name} -- " in fixtures
-    assert "@pytest.mark.healthimaging(seed, faults, backoff, allow_unfired)" in run("", "--markers").stdout.str()
+    assert (
+        "@pytest.mark.healthimaging(seed, faults, settings, backoff, allow_unfired)"
+        in run("", "--markers").stdout.str()
+    )
     assert "healthimaging_seed (paths)" in run("", "--help").stdout.str()
 
 

@@ -96,6 +96,10 @@ class Emulator:
         """Return the default account to its seed, whole or only in some parts."""
         self.account().reset(*only)
 
+    def finish_transitions(self) -> None:
+        """End all transitions of the default account now."""
+        self.account().finish_transitions()
+
     @property
     def datastores(self) -> list[DatastoreHandle]:
         """All data stores of the default account."""

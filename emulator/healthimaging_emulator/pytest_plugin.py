@@ -10,7 +10,7 @@ import os
 import secrets
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,8 +45,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(seed, faults, backoff, allow_unfired): give the test an emulator with this seed and these faults; "
-        "backoff=True lets boto3 sleep before a retry, allow_unfired=True allows faults that never fire.",
+        f"{MARKER}(seed, faults, settings, backoff, allow_unfired): give the test an emulator with this seed, these "
+        "faults and settings; backoff=True lets boto3 sleep before a retry, allow_unfired=True allows faults that "
+        "never fire.",
     )
 
 
@@ -56,6 +57,7 @@ class Options:
 
     seed: Any = None
     faults: Sequence[Fault | Mapping[str, Any]] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
     backoff: bool = False
     allow_unfired: bool = False
 
@@ -124,9 +126,14 @@ def _load(config: pytest.Config, sources: Any) -> Seed:
 def healthimaging(request: pytest.FixtureRequest, healthimaging_seed: Any) -> Iterator[Emulator]:
     """Return a fresh emulator, which every boto3 client of ``medical-imaging`` reaches while the test runs."""
     from .emulator import Emulator
+    from .errors import InvalidError
 
     options = _read_options(request.node)
-    emulator = Emulator(_load(request.config, healthimaging_seed if options.seed is None else options.seed))
+    seed = _load(request.config, healthimaging_seed if options.seed is None else options.seed)
+    try:
+        emulator = Emulator(seed, **options.settings)
+    except (InvalidError, TypeError) as error:
+        raise pytest.UsageError(f"@pytest.mark.{MARKER}: {error}") from None
     with _watch(request.node, emulator.faults, lambda: emulator.accounts):
         emulator.faults.add(*options.faults)
         with emulator.patch(backoff=options.backoff):
@@ -189,6 +196,8 @@ def healthimaging_server(
         from .transports.botocore_patch import forbid_aws
 
     options = _read_options(request.node)
+    if options.settings:
+        raise pytest.UsageError(f"@pytest.mark.{MARKER}: settings= are for healthimaging, since tests share a server")
     token = os.environ.get("HEALTHIMAGING_EMULATOR_CONTROL_TOKEN")
     account = RemoteAccount(_healthimaging_endpoint, next(_healthimaging_accounts), control_token=token)
     seed = healthimaging_seed if options.seed is None else options.seed

@@ -653,7 +653,7 @@ def of_one(**image_set: Any) -> dict[str, Any]:
             "$.datastores[0].datastoreId",
             "Expected `str` matching regex '[0-9a-z]{32}'",
         ),
-        (of_one(), "$.datastores[0].imageSets[0]", "an image set has either versions or generate"),
+        (of_one(), "$.datastores[0].imageSets[0]", "an image set needs versions or generate"),
         (
             of_one(generate={"versions": 1}, metadata="metadata.json"),
             "$.datastores[0].imageSets[0].metadata",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from healthimaging_emulator import Emulator, Fault, InvalidError
@@ -110,3 +112,11 @@ def test_a_bucket_refills_also_between_requests_that_come_in_less_than_a_millise
     bucket = Bucket(Rate(1000, 2000), 0.0)
     passed = sum(bucket.take(number * 0.0003) for number in range(30_000))
     assert passed == pytest.approx(2000 + 9000, abs=2)
+
+
+def test_the_documentation_lists_the_rates_of_aws() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "faults.md").read_text()
+    table = text.partition("| operations | a second | at once |\n| --- | --- | --- |\n")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    listed = {name: Rate(float(rate), int(burst)) for names, rate, burst in rows for name in names.split(", ")}
+    assert listed == AWS_RATES

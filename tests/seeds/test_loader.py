@@ -427,7 +427,7 @@ REFUSED = [
         "Object contains unknown field `x`: "
         "expected one of imageSetId, versions, generate, metadata, frames, dicom, tags",
     ),
-    (document(generate=None), "$.datastores[0].imageSets[0]", "an image set has either versions or generate"),
+    (document(generate=None), "$.datastores[0].imageSets[0]", "an image set needs versions or generate"),
     (
         document(versions=[VERSION], generate={"versions": 1}),
         "$.datastores[0].imageSets[0]",
@@ -633,8 +633,10 @@ def test_dicom_files_become_metadata_and_frames_as_by_an_import(tmp_path: Path) 
 
 
 def test_several_files_are_several_instances_and_can_be_named_one_by_one(tmp_path: Path) -> None:
-    names = ("MR_small.dcm", "CT_small.dcm")
-    seed = dicom_seed(tmp_path, *names, dicom=[f"scan/{name}" for name in names])
+    seed = dicom_seed(tmp_path, "MR_small.dcm", dicom=["scan/MR_small.dcm", "scan/second.dcm"])
+    second = pydicom.dcmread(SHIPPED / "MR_small.dcm")
+    second.SOPInstanceUID = second.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.UID("1.2.3")
+    second.save_as(tmp_path / "scan" / "second.dcm")
     (history,) = [image_set.history for image_set in load(seed)[D].values()]
     assert history[0].metadata is not None
     assert history[0].metadata.tags.number_of_instances == 2
@@ -653,6 +655,12 @@ def test_several_files_are_several_instances_and_can_be_named_one_by_one(tmp_pat
             {},
             ".dicom[0]",
             "MR_small_RLE.dcm: this instance is in another file, too",
+        ),
+        (
+            ("CT_small.dcm", "MR_small.dcm"),
+            {},
+            ".dicom[0]",
+            "MR_small.dcm: this file is of another patient or study than the first one",
         ),
         ((), {}, ".dicom[0]", "scan: there is no file in this folder"),
         ((), {"dicom": ["a\0b"]}, ".dicom[0]", "a\0b: embedded null byte"),

@@ -286,7 +286,7 @@ def test_mistakes_of_data_stores_are_found_too(tmp_path: Path) -> None:
     years = "expected a time in the years 1970 to 9999, in epoch seconds"
     assert [line.partition(": ")[2] for line in lines] == [
         f"$.datastores[0].createdAt: invalid time 1000000000000.0: {years}",
-        f"$.datastores[0].imageSets[0]: an image set has either versions or generate (image set {'a' * 32})",
+        f"$.datastores[0].imageSets[0]: an image set needs versions or generate (image set {'a' * 32})",
         f"$.datastores[1].generate: invalid time 253433922461.0: {years}",
     ]
     assert count == 3

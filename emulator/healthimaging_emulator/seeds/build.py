@@ -14,7 +14,7 @@ from ..clock import timestamp
 from ..documents import decode_json
 from ..errors import InvalidError
 from ..healthimaging.history import History
-from ..healthimaging.imports.instance import Instance, NotImportable, make_document, read_instance
+from ..healthimaging.imports.instance import Instance, NotImportable, is_same_study, make_document, read_instance
 from ..healthimaging.metadata import Metadata
 from ..healthimaging.records import Datastore, ImageSet, Version
 from . import generate
@@ -121,6 +121,9 @@ def _read_dicom(image_set: SeedImageSet, place: Place) -> tuple[Metadata, dict[s
                 instance = _read_instance(path)
                 if instance.uid in instances:
                     raise InvalidError(f"{path.name}: this instance is in another file, too")
+                first = next(iter(instances.values()), instance)
+                if not is_same_study(first, instance):
+                    raise InvalidError(f"{path.name}: this file is of another patient or study than the first one")
                 instances[instance.uid] = instance
         except InvalidError as error:
             raise place.error(error.message, f".dicom[{index}]") from None
@@ -173,7 +176,9 @@ def read_frame(given: str | FrameContent, place: Place, inside: str) -> bytes:
 
 def build_history(image_set: SeedImageSet, place: Place, shared: Metadata | None) -> History[Version]:
     """Build the history of an image set. Raises ``InvalidError``."""
-    if (image_set.versions is None) == (image_set.generate is None):
+    if image_set.versions is None and image_set.generate is None:
+        raise place.error("an image set needs versions or generate")
+    if image_set.versions is not None and image_set.generate is not None:
         raise place.error("an image set has either versions or generate")
     if image_set.generate is not None:
         return _generate(image_set.generate, place, shared)

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -626,6 +627,18 @@ def test_a_request_waits_once_for_all_jobs_that_it_lists(monkeypatch: pytest.Mon
         ours.client.list_dicom_import_jobs(datastoreId=DATASTORE)
     assert waits == [pytest.approx(0.2, abs=0.1), 0, 0]
     objects.may_go_on.set()
+
+
+def test_without_the_extra_a_job_fails_and_the_log_says_how_to_install_it(
+    service: Service, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket.put("CT_small.dcm")
+    monkeypatch.setitem(sys.modules, "pydicom.errors", None)
+    with caplog.at_level(logging.WARNING):
+        job = run(service)
+    assert job["message"] == "INVALID_REQUEST:  DICOM files cannot be read - the extra dicom is not installed."
+    assert "as in pip install '/path/to/clone[dicom]'" in caplog.text
+    assert f"the import job {job['jobId']} failed: INVALID_REQUEST:  DICOM files cannot be read" in caplog.text
 
 
 def test_a_bug_in_the_emulator_fails_the_job_and_is_logged(

@@ -74,6 +74,14 @@ class Instance(NamedTuple):
         return str(self.series["SeriesInstanceUID"])
 
 
+def is_same_study(one: Instance, other: Instance) -> bool:
+    """Whether two instances are of the same patient and study."""
+    return (one.patient.get("PatientID"), one.study.get("StudyInstanceUID")) == (
+        other.patient.get("PatientID"),
+        other.study.get("StudyInstanceUID"),
+    )
+
+
 def make_document(instances: list[Instance]) -> dict[str, Any]:
     """Return the document of instances; the attributes of a patient, a study and a series are those of the first."""
     all_series: dict[str, Any] = {}

@@ -32,6 +32,7 @@ FILES_PER_LINE = 500
 """Files after which the log has a line of progress."""
 
 NO_OBJECTS = "INVALID_REQUEST:  The emulator has no S3 - see the setting s3."
+NO_PYDICOM = "INVALID_REQUEST:  DICOM files cannot be read - the extra dicom is not installed."
 NO_CODECS = "Frames are stored uncompressed, since the extra frames is not installed."
 CANCELLED = "INVALID_REQUEST:  The job was dropped."
 NOT_ACTIVE = "INVALID_REQUEST:  The data store is not ACTIVE."
@@ -55,6 +56,8 @@ class Imports:
         try:
             failure, message = None, self._carry_out(job)
         except _JobFailed as error:
+            if not job.work.is_cancelled:
+                log.warning("the import job %s failed: %s", job.job_id, error.message)
             failure, message = error.message, None
         except Exception:
             log.exception("the import job %s failed", job.job_id)
@@ -95,8 +98,11 @@ class Imports:
                     outcome.failed[key] = error.message
                 if number % FILES_PER_LINE == 0:
                     log.info("import job %s: %d files read", job.job_id, number)
-        except (ObjectError, ImportError) as error:
+        except ObjectError as error:
             raise _JobFailed(_to_message(f"Input cannot be read - {error}")) from None
+        except ImportError as error:
+            log.warning("%s", error)  # it has the command, in characters that a message cannot have
+            raise _JobFailed(NO_PYDICOM) from None
         return instances, outcome
 
     def _import(self, job: ImportJob, instances: dict[str, Instance], outcome: Outcome) -> None:
