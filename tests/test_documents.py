@@ -362,7 +362,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def lines(text: str) -> list[str]:
-    return [line.partition("   #")[0] for line in text.splitlines()]
+    return [line.partition("   #")[0].rstrip() for line in text.splitlines()]
 
 
 @contextmanager
@@ -394,9 +394,21 @@ class Address:
         self.port = int(port)
 
 
-@pytest.mark.parametrize("block", [block for blocks in BLOCKS.values() for block in blocks if block.is_setup], ids=str)
-def test_setting_up(checkout: Path, block: Block) -> None:
-    for command in lines(block.text):
+def find_setups() -> dict[str, list[str]]:
+    """Return the commands of each block that sets something up; a target of make is run only once."""
+    setups: dict[str, list[str]] = {}
+    for block in (block for blocks in BLOCKS.values() for block in blocks if block.is_setup):
+        earlier = {command for commands in setups.values() for command in commands}
+        setups[str(block)] = [each for each in lines(block.text) if not each.startswith("make") or each not in earlier]
+    return setups
+
+
+SETUPS = find_setups()
+
+
+@pytest.mark.parametrize("block", SETUPS)
+def test_setting_up(checkout: Path, block: str) -> None:
+    for command in SETUPS[block]:
         with started(command, checkout) as process:
             assert process.stdout
             if "serve" in command:

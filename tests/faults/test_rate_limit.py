@@ -116,7 +116,7 @@ def test_a_bucket_refills_also_between_requests_that_come_in_less_than_a_millise
 
 def test_the_documentation_lists_the_rates_of_aws() -> None:
     text = (Path(__file__).parents[2] / "docs" / "faults.md").read_text()
-    table = text.partition("| operations | a second | at once |\n| --- | --- | --- |\n")[2].partition("\n\n")[0]
+    table = text.partition("| quota of | a second | at once |\n| --- | --- | --- |\n")[2].partition("\n\n")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     listed = {name: Rate(float(rate), int(burst)) for names, rate, burst in rows for name in names.split(", ")}
     assert listed == AWS_RATES
