@@ -46,6 +46,7 @@ def search(client: Any, patient: str) -> dict[str, dict[str, Any]]:
     return {each["imageSetId"]: each for each in answer["imageSetsMetadataSummaries"]}
 
 
+@pytest.mark.newest_boto3
 def test_the_patients_and_their_image_sets() -> None:
     client = Emulator.from_seed().client()
     first = search(client, "DEMO-1")

@@ -338,6 +338,15 @@ def test_finish_ends_the_write_of_one_image_set(account: AccountInterface, clien
     assert account.image_set(DATASTORE, FIFTY).state == "LOCKED"
 
 
+def test_the_events_are_those_of_the_clients_writes(account: AccountInterface, client: Any) -> None:
+    client.delete_image_set(datastoreId=DATASTORE, imageSetId=SAMPLE)
+    account.finish_transitions()
+    assert [(event["detail-type"], event["detail"]["imageSetId"]) for event in account.events] == [
+        ("Image Set Deleting", SAMPLE),
+        ("Image Set Deleted", SAMPLE),
+    ]
+
+
 def test_an_image_set_that_was_removed_is_found_by_nobody(account: AccountInterface, client: Any) -> None:
     ids = {"datastoreId": DATASTORE, "imageSetId": MANY}
     first = client.list_image_set_versions(**ids)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .clock import Clock
-from .credentials import DEFAULT_ACCOUNT
+from .credentials import DEFAULT_ACCOUNT, DEFAULT_REGION
 from .errors import InvalidError
 from .faults.engine import Faults
 from .handles import DatastoreHandle, ImageSetHandle
@@ -52,6 +52,16 @@ class Account:
     def calls(self) -> JournalSnapshot:
         """The call journal as it is now, oldest call first."""
         return self.journal.snapshot()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """See ``AccountInterface``."""
+        return self.list_events()
+
+    def list_events(self, after: str = "") -> list[dict[str, Any]]:
+        """Return the events behind the one of an id; all of them if there is none of this id."""
+        region = self.settings.region or DEFAULT_REGION
+        return [event.to_message(self.id, region) for event in self.store.events(after)]
 
     @property
     def datastores(self) -> list[DatastoreHandle]:

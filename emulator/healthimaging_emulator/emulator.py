@@ -88,6 +88,11 @@ class Emulator:
         return self.account().calls
 
     @property
+    def events(self) -> list[dict[str, Any]]:
+        """The events of the default account; see ``AccountInterface.events``."""
+        return self.account().events
+
+    @property
     def clock(self) -> Clock:
         """The clock of the default account."""
         return self.account().clock

@@ -187,6 +187,11 @@ class AccountInterface(Protocol):
         ...
 
     @property
+    def events(self) -> Sequence[dict[str, Any]]:
+        """The events that the service would have sent to EventBridge, oldest first, as EventBridge delivers them."""
+        ...
+
+    @property
     def datastores(self) -> Sequence[DatastoreInterface]:
         """All data stores."""
         ...

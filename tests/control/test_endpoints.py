@@ -95,6 +95,17 @@ def test_faults_are_added_listed_and_removed(emulator: Emulator, ask: Ask) -> No
     assert not throttled(emulator)
 
 
+def test_events_are_listed_behind_the_last_one_that_was_seen(emulator: Emulator, ask: Ask) -> None:
+    emulator.client().delete_image_set(datastoreId=DATASTORE, imageSetId=MANY)
+    (deleting,) = ask("GET", "/events")["events"]
+    assert deleting["detail-type"] == "Image Set Deleting"
+    assert ask("POST", "/transitions/finish") is None
+    (deleted,) = ask("GET", f"/events?after={deleting['id']}")["events"]
+    assert deleted["detail-type"] == "Image Set Deleted"
+    assert ask("GET", f"/events?after={deleted['id']}") == {"events": []}
+    assert ask("GET", "/events?after=unknown") == {"events": [deleting, deleted]}
+
+
 def test_a_fault_is_returned_as_it_was_given(ask: Ask) -> None:
     fault = {
         "id": "second-page-throttled-twice",

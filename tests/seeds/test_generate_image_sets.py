@@ -36,6 +36,7 @@ def distinct(summaries: list[dict[str, Any]], tag: str) -> int:
     return len({each["DICOMTags"][tag] for each in summaries})
 
 
+@pytest.mark.newest_boto3
 @pytest.mark.parametrize(
     ("numbers", "image_sets", "studies", "patients"),
     [
@@ -58,6 +59,7 @@ def test_series_are_spread_over_studies_and_these_over_patients(
     assert {each["isPrimary"] for each in found} == {True}
 
 
+@pytest.mark.newest_boto3
 def test_image_sets_of_one_study_have_one_patient_and_one_study_and_other_numbers() -> None:
     found = search(Emulator.from_seed(seed(imageSets=40, studies=10)))
     of_first = [each["DICOMTags"] for each in found if each["DICOMTags"]["DICOMStudyId"] == "S000000"]
@@ -93,6 +95,7 @@ def test_every_attribute_is_of_the_standard_at_its_level_and_suits_its_vr() -> N
                 assert (level_of(keyword), attribute.accepts(value)) == (node.level, True), keyword
 
 
+@pytest.mark.newest_boto3
 def test_they_can_be_found_by_every_attribute_and_updated() -> None:
     emulator = Emulator.from_seed(seed(imageSets=12))
     client = emulator.client()

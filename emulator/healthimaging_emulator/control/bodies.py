@@ -44,6 +44,12 @@ class CallList(_Body, frozen=True):
     dropped: int
 
 
+class EventList(_Body, frozen=True):
+    """Events as EventBridge delivers them, oldest first."""
+
+    events: list[dict[str, Any]]
+
+
 class ClockState(_Body, frozen=True):
     """The date of the account in epoch seconds, and whether time stands still."""
 

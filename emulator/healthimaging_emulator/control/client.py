@@ -40,6 +40,7 @@ from .bodies import (
     ClockState,
     DatastoreList,
     ErrorBody,
+    EventList,
     FaultList,
     ImageSetList,
     ImageSetSummary,
@@ -93,6 +94,11 @@ class RemoteAccount:
         """The call journal as it is now, oldest call first."""
         fetched = self.request("GET", "calls", type=CallList)
         return JournalSnapshot(fetched.calls, fetched.dropped)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """See ``AccountInterface``."""
+        return self.request("GET", "events", type=EventList).events
 
     def check_health(self) -> None:
         """Raise ``UnreachableError`` if there is no emulator at the URL."""

@@ -26,6 +26,7 @@ from .bodies import (
     ClockState,
     DatastoreList,
     DatastoreSummary,
+    EventList,
     FaultList,
     Health,
     ImageSetList,
@@ -109,6 +110,11 @@ def list_calls(request: AnyRequest) -> CallList:
 def clear_calls(request: AnyRequest) -> None:
     """Forget all calls."""
     request.account.journal.clear()
+
+
+def list_events(request: AnyRequest) -> EventList:
+    """List the events that the service would have sent to EventBridge, oldest first."""
+    return EventList(request.account.list_events(request.query.get("after", "")))
 
 
 def get_seed(request: AnyRequest) -> msgspec.Raw:
@@ -296,6 +302,7 @@ ENDPOINTS = (
     Endpoint("DELETE", "/faults/{id}", remove_fault),
     Endpoint("GET", "/calls", list_calls, result=CallList, query=CALL_FILTERS),
     Endpoint("DELETE", "/calls", clear_calls),
+    Endpoint("GET", "/events", list_events, result=EventList, query={"after": "string"}),
     Endpoint("GET", "/seed", get_seed, result=SeedDocument),
     Endpoint("PUT", "/seed", put_seed, body=SeedDocument),
     Endpoint("POST", "/seed", add_seed, body=SeedDocument),

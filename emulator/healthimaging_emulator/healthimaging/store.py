@@ -30,6 +30,7 @@ from ..settings import Settings
 from .baseline import Baseline, measure
 from .change import Change
 from .edits import Edits
+from .events import Event, Events
 from .messages import datastore_not_found, image_set_not_found
 from .records import Datastore, ImageSet, ImportJob, Work
 from .search_index import AccountIndex, Entry, Query
@@ -64,6 +65,7 @@ class Store:
 
         self._jobs: dict[str, ImportJob] = {}
         self.edits = Edits(self, clock, settings)
+        self._events = Events()
         self.reset()
 
     def reset(self, baseline: Baseline | None = None) -> None:
@@ -86,6 +88,7 @@ class Store:
             self._added, self._added_bytes = self._initially_added
             self.revision += 1
             self.edits.reset()
+            self._events.clear()
 
     # Reading.
 
@@ -198,6 +201,11 @@ class Store:
         """Note that the metadata or a frame of an image set was read."""
         self._accessed[key] = date
 
+    def events(self, after: str) -> list[Event]:
+        """Return the events behind the one of an id; all of them if there is none of this id."""
+        self.settle(self._clock.read())
+        return self._events.behind(after)
+
     # Operations.
 
     @contextmanager
@@ -212,9 +220,12 @@ class Store:
             change = Change(self, moment, met)
             yield change
             self.add_up(change.added, change.added_bytes)
-            self.put(*[draft.record for draft in change.drafts.values()])
-            self._datastores |= change.datastores
-            self._jobs |= change.jobs
+            for draft in change.drafts.values():
+                self._change_image_set(draft.record, moment.date)
+            for datastore in change.datastores.values():
+                self._change_datastore(datastore, moment.date)
+            for job in change.jobs.values():
+                self._change_job(job, moment.date)
             self._remember(change.requests)
             if change.transition is not None:
                 self._begin(change.transition, change.pace, moment)
@@ -301,7 +312,7 @@ class Store:
             record = self.find(*key)
             if record is not None and record.transition is transition:  # a test may have put something else there
                 history = record.history.replace_last(make(date))
-                self.put(structs.replace(record, history=history, transition=None))
+                self._change_image_set(structs.replace(record, history=history, transition=None), date)
         if transition.then is not None:
             transition.then(date)
         if len(self._scheduled) > 64 + 2 * (len(self._transitions) + self.edits.pending):
@@ -343,21 +354,21 @@ class Store:
     def end_datastore(self, datastore_id: str, status: DatastoreStatus, date: float) -> None:
         """End the transition of a data store."""
         record = self._datastores[datastore_id]
-        self.put_datastore(structs.replace(record, status=status, updated_at=date, transition=None))
+        self._change_datastore(structs.replace(record, status=status, updated_at=date, transition=None), date)
 
     def start_job(self, job_id: str, pace: Pace, date: float) -> None:
         """Let a job that was submitted be in progress, until its work is done."""
         moment, job = self._clock.read().back_at(date), self._jobs[job_id]
         end = partial(self._end_job, job_id)
         transition = Transition("StartDICOMImportJob", pace, moment, subject=job_id, then=end, work=job.work)
-        self._jobs[job_id] = structs.replace(job, status="IN_PROGRESS", transition=transition)
+        self._change_job(structs.replace(job, status="IN_PROGRESS", transition=transition), moment.date)
         self._begin(transition, pace, moment)
 
     def _end_job(self, job_id: str, date: float) -> None:
         job = self._jobs[job_id]
         status: JobStatus = "COMPLETED" if job.work.failure is None else "FAILED"
         message = job.work.message if job.work.failure is None else job.work.failure
-        self._jobs[job_id] = structs.replace(job, status=status, ended_at=date, message=message, transition=None)
+        self._change_job(structs.replace(job, status=status, ended_at=date, message=message, transition=None), date)
 
     def finish_work(self, work: Work, failure: str | None, message: str | None) -> None:
         """Note the result of work, and end the transition that waits for it."""
@@ -380,3 +391,17 @@ class Store:
             self._settings.check_limit("metadata", self._added_bytes + size)
         self._added += versions
         self._added_bytes += size
+
+    # Writing of operations, which has its events.
+
+    def _change_image_set(self, record: ImageSet, date: float) -> None:
+        self._events.add_image_set(self.find(record.datastore_id, record.image_set_id), record, date)
+        self.put(record)
+
+    def _change_datastore(self, record: Datastore, date: float) -> None:
+        self._events.add_datastore(self.find_datastore(record.datastore_id), record, date)
+        self.put_datastore(record)
+
+    def _change_job(self, job: ImportJob, date: float) -> None:
+        self._events.add_job(job, date)
+        self._jobs[job.job_id] = job

@@ -227,6 +227,7 @@ def test_a_token_of_another_list_is_refused(service: Service) -> None:
 # The seed.
 
 
+@pytest.mark.newest_boto3
 def test_a_seed_describes_a_data_store_and_an_export_keeps_it() -> None:
     described = {
         "datastoreId": EMPTY,

@@ -106,6 +106,7 @@ def metadata(service: Service, image_set_id: str, **version: str) -> Any:
 # A job from its start to its end.
 
 
+@pytest.mark.newest_boto3
 def test_a_job_is_submitted_in_progress_and_completed(service: Service, bucket: Bucket) -> None:
     bucket.put("CT_small.dcm")
     service.emulator.clock.freeze("2024-01-01T00:00:00Z")
@@ -169,6 +170,7 @@ def test_the_outputs_of_a_job(service: Service, bucket: Bucket) -> None:
     ]
 
 
+@pytest.mark.newest_boto3
 def test_an_imported_image_set_can_be_read_and_searched(service: Service, bucket: Bucket) -> None:
     bucket.put("CT_small.dcm")
     run(service)
@@ -224,6 +226,7 @@ def test_files_of_one_series_are_one_image_set(service: Service, bucket: Bucket)
     assert summary["DICOMTags"]["DICOMNumberOfStudyRelatedInstances"] == 3
 
 
+@pytest.mark.newest_boto3
 def test_two_series_are_two_image_sets(service: Service, bucket: Bucket) -> None:
     bucket.put("CT_small.dcm", "scan/1.dcm", as_instance(1))
     bucket.put("CT_small.dcm", "scan/2.dcm", as_instance(2, SeriesInstanceUID=UID("1.2.99")))
@@ -269,6 +272,7 @@ CONFLICTS = {
 }
 
 
+@pytest.mark.newest_boto3
 @pytest.mark.parametrize("keyword", CONFLICTS)
 def test_an_element_that_conflicts_makes_an_image_set_that_is_not_primary(
     service: Service, bucket: Bucket, keyword: str
@@ -280,6 +284,7 @@ def test_an_element_that_conflicts_makes_an_image_set_that_is_not_primary(
     assert sorted((each["isPrimary"], each["version"]) for each in found(service).values()) == [(False, 1), (True, 1)]
 
 
+@pytest.mark.newest_boto3
 @pytest.mark.parametrize(
     ("keyword", "is_primary"), [("PatientID", False), ("StudyDate", False), ("StudyID", False), ("SeriesNumber", True)]
 )
@@ -294,6 +299,7 @@ def test_another_series_of_the_study_must_agree_with_patient_and_study(
     assert sorted(each["isPrimary"] for each in found(service).values()) == sorted([True, is_primary])
 
 
+@pytest.mark.newest_boto3
 def test_conflicts_inside_one_job_make_image_sets_of_their_own(service: Service, bucket: Bucket) -> None:
     bucket.put("CT_small.dcm", "scan/1.dcm", as_instance(1))
     bucket.put("CT_small.dcm", "scan/2.dcm", as_instance(2, PatientID="other"))
@@ -318,6 +324,7 @@ def test_an_import_into_a_locked_image_set_ends_its_write(bucket: Bucket) -> Non
     assert metadata(ours, id)["Patient"]["DICOM"]["PatientSex"] == "F"
 
 
+@pytest.mark.newest_boto3
 def test_an_import_into_an_image_set_that_is_being_deleted_makes_a_new_one(service: Service, bucket: Bucket) -> None:
     bucket.put("CT_small.dcm", "scan/1.dcm", as_instance(1))
     run(service)

@@ -126,6 +126,7 @@ def test_without_criteria_it_finds_all_the_latest_update_first(service: Service)
     assert answer.keys() == {"imageSetsMetadataSummaries"}
 
 
+@pytest.mark.newest_boto3
 def test_a_summary_has_the_properties_and_the_16_attributes_of_the_latest_version(service: Service) -> None:
     assert search(service, equal(DICOMAccessionNumber="ACC2"))["imageSetsMetadataSummaries"] == [
         {
@@ -182,6 +183,7 @@ def test_equal_compares_the_whole_value_without_padding(service: Service, value:
     assert found(service, equal(**value)) == expected
 
 
+@pytest.mark.newest_boto3
 @pytest.mark.parametrize(
     ("condition", "expected"),
     [
@@ -311,6 +313,7 @@ def test_a_search_does_not_end_a_transition() -> None:
     assert found(ours, equal(DICOMPatientId="P-9")) == [A]
 
 
+@pytest.mark.newest_boto3
 def test_reading_metadata_and_updating_set_the_last_access(service: Service) -> None:
     service.metadata(B)
     service.emulator.clock.advance(5)
