@@ -369,6 +369,7 @@ def lines(text: str) -> list[str]:
 def started(command: str, checkout: Path) -> Iterator[subprocess.Popen[str]]:
     # A run of all tests inside the tests would have no end: collecting them shows that everything they need is there.
     variables = {"HEALTHIMAGING_EMULATOR_PORT": "0", "PYTEST_ADDOPTS": "--collect-only -q --cov-fail-under=0"}
+    variables["PIP_NO_COMPILE"] = "0"  # which is no: compiling all that is installed takes long
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "VIRTUAL_ENV"))}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}" if command.startswith("uv") else os.environ["PATH"]
     with subprocess.Popen(
@@ -395,12 +396,11 @@ class Address:
 
 
 def find_setups() -> dict[str, list[str]]:
-    """Return the commands of each block that sets something up; a target of make is run only once."""
-    setups: dict[str, list[str]] = {}
-    for block in (block for blocks in BLOCKS.values() for block in blocks if block.is_setup):
-        earlier = {command for commands in setups.values() for command in commands}
-        setups[str(block)] = [each for each in lines(block.text) if not each.startswith("make") or each not in earlier]
-    return setups
+    """Return the commands of each block that sets something up, but those that CI runs on a clean checkout."""
+    by_ci = (ROOT / ".ci" / "run").read_text().splitlines()
+    blocks = [block for blocks in BLOCKS.values() for block in blocks if block.is_setup]
+    setups = {str(block): [line for line in lines(block.text) if line not in by_ci] for block in blocks}
+    return {block: commands for block, commands in setups.items() if commands}
 
 
 SETUPS = find_setups()
