@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pydicom
 import pytest
 
 from healthimaging_emulator import Emulator, Fault
 from healthimaging_emulator.healthimaging import events as module
+from healthimaging_emulator.healthimaging.shapes.datastore import DatastoreStatus
+from healthimaging_emulator.healthimaging.shapes.image_set import ImageSetWorkflowStatus
+from healthimaging_emulator.healthimaging.shapes.import_job import JobStatus
 from tests.demo import DATASTORE, ONE
 from tests.raw import until
 
@@ -168,6 +171,12 @@ def test_an_event_that_is_due_needs_no_request() -> None:
     emulator.clock.advance(5)
     assert types(emulator) == ["Image Set Updating", "Image Set Updated"]
     assert emulator.events[1]["time"] == "2024-01-02T03:04:10Z"
+
+
+def test_every_status_of_a_data_store_and_of_a_job_has_its_event() -> None:
+    assert set(module.DATASTORE_EVENTS) == set(get_args(DatastoreStatus))
+    assert set(module.JOB_EVENTS) == set(get_args(JobStatus))
+    assert set(module.IMAGE_SET_EVENTS) < set(get_args(ImageSetWorkflowStatus))
 
 
 def test_edits_of_a_test_and_tags_have_no_events() -> None:

@@ -17,6 +17,7 @@ from ..errors import LimitExceededError
 from .change import Change, ReadAgain
 from .imports.job import Imports
 from .messages import datastore_not_active, image_set_not_found, resource_arn
+from .metadata import Metadata
 from .records import Datastore, ImageSet, ImportJob
 from .store import Store
 from .transitions import Pace, Transition
@@ -68,6 +69,13 @@ class Context:
         if image_set.latest.image_set_state == "DELETED":
             raise image_set_not_found(datastore_id, image_set_id)
         return image_set
+
+    def primaries(self, datastore_id: str) -> Iterator[tuple[ImageSet, Metadata]]:
+        """Yield the primary image sets of a data store that are not deleted, each with its latest metadata."""
+        for each in self.store.image_sets_of(datastore_id):
+            latest = each.latest
+            if latest.is_primary and latest.image_set_state != "DELETED" and latest.metadata is not None:
+                yield each, latest.metadata
 
     @contextmanager
     def change(self) -> Iterator[Change]:

@@ -632,7 +632,8 @@ def test_a_request_waits_once_for_all_jobs_that_it_lists(monkeypatch: pytest.Mon
         start(ours)
     for _ in range(2):
         ours.client.list_dicom_import_jobs(datastoreId=DATASTORE)
-    assert waits == [pytest.approx(0.2, abs=0.1), 0, 0]
+    assert 0 <= waits[0] < 0.21  # what is left of 0.2 when the first wait begins
+    assert waits[1:] == [0, 0]
     objects.may_go_on.set()
 
 

@@ -154,12 +154,8 @@ def _find_destination(input: Input, context: Context, selection: Selection | Non
     return next(
         (
             each
-            for each in context.store.image_sets_of(input.datastore_id)
-            if each is not source
-            and each.latest.is_primary
-            and each.latest.image_set_state != "DELETED"
-            and each.latest.metadata is not None
-            and each.latest.metadata.series_instance_uids & wanted
+            for each, metadata in context.primaries(input.datastore_id)
+            if each is not source and metadata.series_instance_uids & wanted
         ),
         None,
     )

@@ -115,12 +115,9 @@ def _find_study_image_sets(context: Context, input: Input, image_set: ImageSet) 
         return []
     return [
         each
-        for each in context.store.image_sets_of(input.datastore_id)
+        for each, other in context.primaries(input.datastore_id)
         if each.image_set_id != image_set.image_set_id
-        and each.latest.is_primary
-        and each.latest.image_set_state != "DELETED"
-        and each.latest.metadata is not None
-        and each.latest.metadata.tags.study_instance_uid == metadata.tags.study_instance_uid
+        and other.tags.study_instance_uid == metadata.tags.study_instance_uid
     ]
 
 
