@@ -14,7 +14,7 @@ LAYERS = (
     ("errors",),
     ("messages", "credentials"),
     ("settings",),
-    ("clock", "documents", "objects"),
+    ("clock", "documents", "objects", "webhook"),
     ("aws",),
     ("healthimaging",),
     ("journal",),

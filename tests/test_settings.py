@@ -16,7 +16,7 @@ NAN, INFINITY = float("nan"), float("inf")
 KEY = Credentials(access_key_id="AKIDEXAMPLE", secret_access_key="secret")
 
 LIMITS = [name for name in DECLARED if name.startswith("max_")]
-LISTS = ["control_hosts", "cors_origins"]
+LISTS = ["control_hosts", "cors_origins", "quotas"]
 
 VALID: dict[str, list[Any]] = {
     "page_size": [1, 50],
@@ -26,6 +26,9 @@ VALID: dict[str, list[Any]] = {
     "transition_reads": [None, 0, 10**9],
     "transition_seconds": [None, 0, 0.5, 1e9],
     "s3": [None, "s3", Path("s3"), "http://127.0.0.1:9000", SimpleNamespace(get_object=None)],
+    "events_webhook": [None, "http://localhost:8000/events", "https://[::1]/a?b=c"],
+    "quotas": [[], ["aws"], ["aws", "copies=0"], ("datastores=2", "metadata-bytes=100"), {"update-bytes=999999999999"}],
+    "tombstones": [True, False],
     "control_token": [None, "a", "sésame €"],
     "control_hosts": [[], ["a", "a.b-c_d", "10.0.0.7"], ("::1", "2001:db8::1", "::ffff:1.2.3.4"), {"a"}],
     "cors_origins": [[], ["*"], ["http://localhost:3000", "HTTPS://a.test"], ("http://[::1]:3000",)],
@@ -37,6 +40,12 @@ S3 = "a folder, the URL of an endpoint, or a boto3 client for S3"
 TEXT = "text without control characters"
 HOST = "the name or the address of a host, without a port"
 ORIGIN = "an origin such as http://localhost:3000"
+
+URL = "a URL such as http://localhost:8000/events"
+QUOTA = (
+    "aws, or a number for one of datastores, import-jobs, import-files, copies, copy-frames, updates, update-bytes, "
+    "deletions, metadata-bytes, such as copies=2"
+)
 
 INVALID: list[tuple[str, Any, str]] = [
     *(
@@ -58,6 +67,16 @@ INVALID: list[tuple[str, Any, str]] = [
         for value in (-0.001, 1e9 + 1, NAN, INFINITY, "1", False)
     ),
     *(("s3", value, f" {value!r}: expected {S3}") for value in ("", 1, 1.5, b"s3", ["s3"])),
+    *(
+        ("events_webhook", value, f" {value!r}: expected {URL}")
+        for value in ("", "localhost:8000", "ftp://host/", "http://", "http://a:70000", "http://a:0", "http://u:p@a/")
+    ),
+    *(("events_webhook", value, f" {value!r}: expected {URL}") for value in ("http://a/#b", "http://a/b c", 7)),
+    *(
+        ("quotas", [value], f" {value!r}: expected {QUOTA}")
+        for value in ("", "AWS", "copies", "copies=", "copies=-1", "copies=1.5", "copy=1", "copies=1,", 1, None)
+    ),
+    *(("tombstones", value, f" {value!r}: expected true or false") for value in (None, 0, "true")),
     *(("control_token", value, f": expected {TEXT}") for value in ("", "a\r", "a\ud800", 1)),
     *(
         ("control_hosts", [value], f" {value!r}: expected {HOST}")

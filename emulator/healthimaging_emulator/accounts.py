@@ -13,6 +13,7 @@ from .credentials import DEFAULT_ACCOUNT, DEFAULT_REGION
 from .errors import InvalidError
 from .faults.engine import Faults
 from .handles import DatastoreHandle, ImageSetHandle
+from .healthimaging.events import Event
 from .healthimaging.imports.job import Imports
 from .healthimaging.records import NewVersionMembers
 from .healthimaging.store import Store
@@ -26,6 +27,8 @@ from .settings import Settings
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from .webhook import Webhook
+
 
 class Account:
     """One AWS account; see ``AccountInterface``."""
@@ -36,15 +39,17 @@ class Account:
         seed: Seed,
         settings: Settings,
         objects: ObjectStore | None,
+        webhook: Webhook | None,
         remove: Callable[[Account], None],
     ) -> None:
         self.id = id
         self.settings = settings
         self.clock = Clock()
-        self.store = Store(seed.baseline, self.clock, settings)
+        self.store = Store(seed.baseline, self.clock, settings, self._publish if webhook else None)
         self.imports = Imports(self.store, self.clock, objects)
         self.faults = Faults(self.clock, seed.faults, settings)
         self.journal = Journal(self.clock, settings.max_calls)
+        self._webhook = webhook
         self._remove = remove
         self._lock = threading.Lock()
 
@@ -60,8 +65,14 @@ class Account:
 
     def list_events(self, after: str = "") -> list[dict[str, Any]]:
         """Return the events behind the one of an id; all of them if there is none of this id."""
-        region = self.settings.region or DEFAULT_REGION
-        return [event.to_message(self.id, region) for event in self.store.events(after)]
+        return [self._to_message(event) for event in self.store.events(after)]
+
+    def _to_message(self, event: Event) -> dict[str, Any]:
+        return event.to_message(self.id, self.settings.region or DEFAULT_REGION)
+
+    def _publish(self, event: Event) -> None:
+        if self._webhook is not None:
+            self._webhook.post(self._to_message(event))
 
     @property
     def datastores(self) -> list[DatastoreHandle]:
@@ -132,6 +143,14 @@ class Account:
         self.store.reset()  # which drops the import jobs
 
 
+def _open_webhook(url: str | None) -> Webhook | None:
+    if url is None:
+        return None
+    from .webhook import Webhook  # whose HTTP client an emulator without one need not load
+
+    return Webhook(url)
+
+
 class Accounts:
     """All accounts of an emulator, made when they are first asked for."""
 
@@ -139,6 +158,7 @@ class Accounts:
         self.seed = seed
         self._settings = settings
         self._objects = open_objects(settings.s3)
+        self.webhook = _open_webhook(settings.events_webhook)
         self._accounts: dict[str, Account] = {}
         self._creating = threading.Lock()
 
@@ -155,7 +175,7 @@ class Accounts:
         with self._creating:
             if id not in self._accounts:
                 self._settings.check_limit("accounts", len({*self._accounts, DEFAULT_ACCOUNT, id}))
-                self._accounts[id] = Account(id, self.seed, self._settings, self._objects, self._remove)
+                self._accounts[id] = Account(id, self.seed, self._settings, self._objects, self.webhook, self._remove)
             return self._accounts[id]
 
     def put(self, seed: Seed) -> None:

@@ -97,6 +97,15 @@ class Emulator:
         """The clock of the default account."""
         return self.account().clock
 
+    def deliver_events(self, timeout: float = 5.0) -> None:
+        """Wait until all events so far are posted to the setting ``events_webhook``, or dropped.
+
+        Raises ``TimeoutError`` if that takes more than ``timeout`` seconds.
+        """
+        webhook = self._accounts.webhook
+        if webhook is not None and not webhook.wait(timeout):
+            raise TimeoutError(f"events are still to be posted after {timeout} s")
+
     def reset(self, *only: ResetScope) -> None:
         """Return the default account to its seed, whole or only in some parts."""
         self.account().reset(*only)

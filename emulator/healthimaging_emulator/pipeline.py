@@ -22,7 +22,7 @@ from .aws.validation import validate
 from .clock import Moment
 from .errors import LimitExceededError, requires_extra
 from .faults.connection import NoAnswer
-from .faults.effect import Effect, Target
+from .faults.effect import Target
 from .faults.engine import NO_INJECTION, Injection, RequestView
 from .healthimaging.context import Context, Workflow, run_operation
 from .healthimaging.messages import SERVICE
@@ -101,7 +101,7 @@ class Pipeline:
             validate(input)
             output = effect.answer(target)
             if output is None:
-                output = yield from self._run(account, target, effect, attempt, moment)
+                output = yield from self._run(account, target, injection, attempt, moment)
             changed = effect.change_output(output, target)
             effect_acted = changed is not None
             response = serialize_output(
@@ -131,11 +131,11 @@ class Pipeline:
         return response
 
     def _run(
-        self, account: Account, target: Target, effect: Effect, attempt: Attempt, moment: Moment
+        self, account: Account, target: Target, injection: Injection, attempt: Attempt, moment: Moment
     ) -> Generator[Wait, None, Any]:
         """Carry out the operation, and note the transitions that it saw; wait for work that one of them waits for."""
         operation = target.operation
-        workflow = effect.workflow(self._workflow)
+        workflow = injection.effect.workflow(self._workflow, injection.seed)
         context = Context(target.caller, account.store, moment, target.listing, workflow, account.imports)
         output, refusal = None, None
         try:

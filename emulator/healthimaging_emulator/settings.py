@@ -10,9 +10,11 @@ import re
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
+from urllib.parse import urlsplit
 
 from .credentials import Credentials
 from .errors import InvalidError, LimitExceededError, invalid
@@ -74,6 +76,48 @@ def _is_host(value: Any) -> bool:
     return _matching(r"[A-Za-z0-9._-]+")(value)
 
 
+def _is_url(value: Any) -> bool:
+    if not _matching(r"https?://[!-~]+")(value):
+        return False
+    with suppress(ValueError):
+        url = urlsplit(value)
+        return bool(url.hostname) and url.port != 0 and url.username is None and not url.fragment
+    return False
+
+
+QUOTAS = {
+    "datastores": 10,
+    "import-jobs": 100,
+    "import-files": 5_000,
+    "copies": 100,
+    "copy-frames": 1_000,
+    "updates": 100,
+    "update-bytes": 10 * 1024,
+    "deletions": 100,
+    "metadata-bytes": 50 * 1024 * 1024,
+}
+"""The quotas of an AWS account (https://docs.aws.amazon.com/healthimaging/latest/devguide/endpoints-quotas.html).
+
+Import jobs count for an account, and copies, updates and deletions for a data store, all while they are under way.
+"""
+
+
+def _read_quota(text: str) -> dict[str, int]:
+    """Return the quotas that ``aws`` or, for example, ``copies=2`` stands for. Raises ``ValueError``."""
+    if text == "aws":
+        return QUOTAS
+    name, _, number = text.partition("=")
+    if name not in QUOTAS or not re.fullmatch("[0-9]{1,12}", number):
+        raise ValueError(text)
+    return {name: int(number)}
+
+
+def _is_quota(value: Any) -> bool:
+    with suppress(ValueError):
+        return isinstance(value, str) and bool(_read_quota(value))
+    return False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings of one emulator. Raises ``InvalidError`` for a value out of range."""
@@ -126,6 +170,26 @@ class Settings:
         "a folder, the URL of an endpoint, or a boto3 client for S3",
         lambda v: v is None or (isinstance(v, (str, Path)) and v != "") or hasattr(v, "get_object"),
     )
+    events_webhook: str | None = _declare(
+        None,
+        "URL to which each event is posted as JSON, as EventBridge delivers it.",
+        "a URL such as http://localhost:8000/events",
+        lambda v: v is None or _is_url(v),
+    )
+    quotas: Collection[str] = _declare(
+        (),
+        "Quota to enforce: aws for all that AWS has, or one such as copies=2; repeatable.",
+        f"aws, or a number for one of {', '.join(QUOTAS)}, such as copies=2",
+        _is_quota,
+        is_list=True,
+    )
+    tombstones: bool = _declare(
+        False,
+        "Refuse to import an instance again after its image set was deleted.",
+        "true or false",
+        lambda v: isinstance(v, bool),
+        read=bool,
+    )
     control_token: str | None = _declare(
         None,
         "Secret that callers of the control API must send.",
@@ -177,6 +241,14 @@ class Settings:
         if self.region is not None and not self.credentials:
             raise InvalidError("region needs credentials: it is compared with the region that a request is signed for")
 
+    @cached_property
+    def _quotas(self) -> dict[str, int]:
+        return {name: number for each in self.quotas for name, number in _read_quota(each).items()}
+
+    def quota(self, name: str) -> int | None:
+        """Return a quota of ``QUOTAS``, or None if it is not enforced."""
+        return self._quotas.get(name)
+
     def check_limit(self, name: str, wanted: int) -> None:
         """Raise ``LimitExceededError`` if ``wanted`` is more than the limit ``max_<name>``."""
         limit: int = getattr(self, f"max_{name}")
@@ -199,6 +271,9 @@ class SettingsOptions(TypedDict, total=False):
     transition_reads: int | None
     transition_seconds: float | None
     s3: str | Path | object | None
+    events_webhook: str | None
+    quotas: Collection[str]
+    tombstones: bool
     control_token: str | None
     control_hosts: Collection[str]
     cors_origins: Collection[str]

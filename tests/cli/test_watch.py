@@ -112,7 +112,7 @@ MISTAKES: list[tuple[Callable[[], object], str]] = [
     (lambda: save("seed.json", "{"), "seed.json: $: Input data was truncated"),
     (
         lambda: save("seed.json", {"x": 1}),
-        "seed.json: $: Object contains unknown field `x`: expected one of datastores, faults",
+        "seed.json: $: Object contains unknown field `x`: expected one of datastores, imports, faults",
     ),
     (lambda: os.remove("seed.json"), "seed.json: No such file or directory"),
     (

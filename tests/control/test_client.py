@@ -198,7 +198,7 @@ def test_another_server_is_no_emulator(answer: bytes, mistake: str) -> None:
     [
         (b"[]", "$: Expected `object`, got `array`"),
         (b"null", "$: Expected `object`, got `null`"),
-        (b'{"a":1}', "$: Object contains unknown field `a`: expected one of datastores, faults"),
+        (b'{"a":1}', "$: Object contains unknown field `a`: expected one of datastores, imports, faults"),
     ],
 )
 def test_a_server_that_answers_other_json_is_no_emulator(body: bytes, mistake: str) -> None:

@@ -671,7 +671,7 @@ def of_one(**image_set: Any) -> dict[str, Any]:
             "metadata can name a file only in a seed that is a file",
         ),
         ({"faults": [{}]}, "$.faults[0]", NO_EFFECT),
-        ({"x": 1}, "$", "Object contains unknown field `x`: expected one of datastores, faults"),
+        ({"x": 1}, "$", "Object contains unknown field `x`: expected one of datastores, imports, faults"),
         (b"nonsense", "$", "JSON is malformed: invalid character (byte 4)"),
         (b"", "$", "Input data was truncated"),
     ],

@@ -206,6 +206,15 @@ def test_it_is_refused_for_an_operation_that_does_not_go_on(emulator: Emulator, 
 
 
 @pytest.mark.parametrize(
+    "operation", [each.name for each in OPERATIONS if each.is_asynchronous and each.name != "StartDICOMImportJob"]
+)
+def test_files_fail_in_imports_only(emulator: Emulator, operation: str) -> None:
+    with pytest.raises(InvalidError) as raised:
+        emulator.faults.add(Fault.workflow(failed_files=0.5, operation=operation))
+    assert raised.value.message == f"can never do anything: {operation} imports no files"
+
+
+@pytest.mark.parametrize(
     ("workflow", "path", "message"),
     [
         ({"outcome": "lost"}, ".outcome", "Invalid enum value 'lost': expected one of failed, succeeded"),
@@ -217,6 +226,9 @@ def test_it_is_refused_for_an_operation_that_does_not_go_on(emulator: Emulator, 
         ({"seconds": -0.001}, ".seconds", "Expected `float` >= 0.0"),
         ({"seconds": 1e10}, ".seconds", "Expected `float` <= 1000000000.0"),
         ({"second": 1}, "", "Object contains unknown field `second` (did you mean seconds?)"),
+        ({"failedFiles": 0}, ".failedFiles", "Expected `float` > 0.0"),
+        ({"failedFiles": 1.1}, ".failedFiles", "Expected `float` <= 1.0"),
+        ({"outcome": "failed", "failedFiles": 1}, ".failedFiles", "failedFiles is only valid with outcome succeeded"),
     ],
 )
 def test_a_mistake_is_refused_with_its_path(emulator: Emulator, workflow: Any, path: str, message: str) -> None:
@@ -228,4 +240,7 @@ def test_a_mistake_is_refused_with_its_path(emulator: Emulator, workflow: Any, p
 def test_one_that_changes_nothing_is_refused(emulator: Emulator) -> None:
     with pytest.raises(InvalidError) as raised:
         emulator.faults.add({"workflow": {}})
-    assert str(raised.value) == "$[0].workflow: can never do anything: it changes neither the outcome nor the pace"
+    assert (
+        str(raised.value)
+        == "$[0].workflow: can never do anything: it changes neither the outcome, nor the pace, nor files"
+    )

@@ -398,7 +398,7 @@ VERSIONS = f"{IMAGE_SET}.versions"
 REFUSED = [
     ([], "$", "Expected `object`, got `array`"),
     ({"datastores": [{}]}, "$.datastores[0]", "Object missing required field `datastoreId`"),
-    ({"datastores": [], "x": 1}, "$", "Object contains unknown field `x`: expected one of datastores, faults"),
+    ({"datastores": [], "x": 1}, "$", "Object contains unknown field `x`: expected one of datastores, imports, faults"),
     (
         {"datastores": [{"datastoreId": "D" * 32}]},
         "$.datastores[0].datastoreId",
@@ -417,7 +417,7 @@ REFUSED = [
     (
         {"imageSetPropertiesList": []},
         "$",
-        "Object contains unknown field `imageSetPropertiesList`: expected one of datastores, faults",
+        "Object contains unknown field `imageSetPropertiesList`: expected one of datastores, imports, faults",
     ),
     (document(), VERSIONS, "Expected `array` of length >= 1"),
     (document(generate={}), "$.datastores[0].imageSets[0].generate", "Object missing required field `versions`"),
@@ -584,7 +584,7 @@ def test_the_schema_accepts_the_bundled_seeds_and_refuses_mistakes() -> None:
     refused = {message for content, _, message in REFUSED if not validator.is_valid(content)}
     assert refused >= {
         "Expected `array` of length >= 1",
-        "Object contains unknown field `x`: expected one of datastores, faults",
+        "Object contains unknown field `x`: expected one of datastores, imports, faults",
         "Expected `str` matching regex '[0-9]+'",
     }
 

@@ -65,7 +65,7 @@ def test_all_mistakes_are_found_in_the_order_of_their_lines() -> None:
     effects = "error, rateLimit, pagination, corrupt, connection, workflow, respond, latency"
     sets, first, second = "$.datastores[0].imageSets", f"(image set {FIRST})", f"(image set {SECOND})"
     assert find(TWO_IMAGE_SETS) == [
-        "seed.yaml:2: $: Object contains unknown field `extra`: expected one of datastores, faults",
+        "seed.yaml:2: $: Object contains unknown field `extra`: expected one of datastores, imports, faults",
         f"seed.yaml:8: {sets}[0].versions[0].imageSetState: {state} {first}",
         f"seed.yaml:9: {sets}[0].versions[0].createdAt: {time} {first}",
         f"seed.yaml:10: {sets}[0].versions[1].createdAt: {early} {first}",

@@ -19,6 +19,7 @@ from .options import (
     DEFAULT_HOST,
     Port,
     check_account,
+    deliver_events,
     emulator_options,
     listen,
     load,
@@ -64,6 +65,7 @@ def exec_(
                 click.echo(f"Error: cannot run {command[0]}: {getattr(error, 'strerror', error)}", err=True)
                 code = 127 if isinstance(error, FileNotFoundError) else 126  # as a shell returns
             server.stop()
+            deliver_events(emulator)
         end(code)
 
 

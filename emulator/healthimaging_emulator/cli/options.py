@@ -7,6 +7,7 @@ import functools
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
@@ -225,6 +226,12 @@ def listen(emulator: Emulator, host: str, port: int, tls: SSLContext | None = No
         in_use = "the port is in use; choose another with --port or HEALTHIMAGING_EMULATOR_PORT"
         reason = in_use if error.errno == errno.EADDRINUSE else error.strerror or error
         raise click.ClickException(f"cannot listen on {host} port {port}: {reason}") from None
+
+
+def deliver_events(emulator: Emulator) -> None:
+    """Let the receiver of events have the last ones, if it does not take too long."""
+    with suppress(TimeoutError):
+        emulator.deliver_events()
 
 
 def summarize(baseline: Baseline) -> str:

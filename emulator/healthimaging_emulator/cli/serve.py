@@ -23,6 +23,7 @@ from ..transports.environment import make_endpoint
 from .options import (
     DEFAULT_HOST,
     Port,
+    deliver_events,
     emulator_options,
     listen,
     log_level_option,
@@ -97,6 +98,7 @@ def serve(
                 signal.sigwait(STOPPING)
                 end_at_next(STOPPING)
             server.stop()
+            deliver_events(emulator)
         end(0)
 
 

@@ -59,9 +59,11 @@ def _check_details(fault: Fault, path: str) -> None:
     workflow = fault.workflow_effect
     if workflow is not None and workflow.message is not None and workflow.outcome != "failed":
         raise InvalidError("message is only valid with outcome failed", path=f"{path}.workflow.message")
+    if workflow is not None and workflow.failed_files is not None and workflow.outcome == "failed":
+        raise InvalidError("failedFiles is only valid with outcome succeeded", path=f"{path}.workflow.failedFiles")
     if workflow == WorkflowEffect():
         raise InvalidError(
-            "can never do anything: it changes neither the outcome nor the pace", path=f"{path}.workflow"
+            "can never do anything: it changes neither the outcome, nor the pace, nor files", path=f"{path}.workflow"
         )
 
 

@@ -60,7 +60,12 @@ class Effect(Struct, frozen=True, rename="camel", forbid_unknown_fields=True, om
         """
         return iter(())
 
-    def workflow(self, default: Workflow) -> Workflow:
+    @property
+    def is_random(self) -> bool:
+        """Whether the effect wants a seed for a generator of its own."""
+        return False
+
+    def workflow(self, default: Workflow, seed: float) -> Workflow:
         """Return the pace and the end of an operation that continues after its answer."""
         return default
 

@@ -99,6 +99,10 @@ class ActiveFault:
         self.fired += fires
         return fires
 
+    def sample_seed(self) -> float:
+        """Return the seed of the effect's own generator, another one each time; 0 if it needs none."""
+        return self._random() if self.effect is not None and self.effect.is_random else 0.0
+
     def sample_latency(self) -> float:
         """Return the pause of one answer, in seconds."""
         latency = self.fault.latency_effect
@@ -111,10 +115,14 @@ def is_among(found: int | str | None, wanted: Any) -> bool:
 
 
 class Injection(NamedTuple):
-    """The faults picked for one request, and the latency of each in seconds. Only the last one may have an effect."""
+    """The faults picked for one request, and the latency of each in seconds.
+
+    Only the last one may have an effect. ``seed`` is for a generator of this effect.
+    """
 
     active: tuple[ActiveFault, ...] = ()
     latencies: tuple[float, ...] = ()
+    seed: float = 0.0
 
     @property
     def ids(self) -> list[str]:
@@ -221,7 +229,8 @@ class Faults:
                     fired.append(active)
                     if active.effect:
                         break
-            return Injection(tuple(fired), tuple(active.sample_latency() for active in fired))
+            seed = fired[-1].sample_seed() if fired else 0.0
+            return Injection(tuple(fired), tuple(active.sample_latency() for active in fired), seed)
 
     def uncount_unused(self, injection: Injection, *, effect_acted: bool, has_succeeded: bool) -> list[str]:
         """Take back the counts of the faults that found nothing to do, and return their ids.

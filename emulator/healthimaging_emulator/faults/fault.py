@@ -199,10 +199,13 @@ class Fault(
         *,
         reads: int | UnsetType | None = UNSET,
         seconds: float | UnsetType | None = UNSET,
+        failed_files: float | None = None,
         **options: Unpack[FaultOptions],
     ) -> Fault:
         """Return a fault that changes how an operation goes on and ends; see ``WorkflowEffect``."""
-        effect = WorkflowEffect(outcome=outcome, message=message, reads=reads, seconds=seconds)
+        effect = WorkflowEffect(
+            outcome=outcome, message=message, reads=reads, seconds=seconds, failed_files=failed_files
+        )
         return _make(options, workflow_effect=effect)
 
     @staticmethod

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from .imports.seeded import SeededImport
 from .records import Datastore, ImageSet
 from .search_index import Index, make_entry
 
@@ -13,14 +14,19 @@ ImageSets = Mapping[str, Mapping[str, ImageSet]]
 
 
 class Baseline(dict[str, dict[str, ImageSet]]):
-    """Image sets by data store and id, as a seed describes them. It is not changed once accounts use it."""
+    """Image sets by data store and id, as a seed describes them, and the outcome of imports.
+
+    It is not changed once accounts use it.
+    """
 
     def __init__(
         self,
         image_sets: Mapping[str, dict[str, ImageSet]] | None = None,
         datastores: Mapping[str, Datastore] | None = None,
+        imports: Iterable[SeededImport] = (),
     ) -> None:
         super().__init__(image_sets or {})
+        self.imports = list(imports)
         self._datastores = dict(datastores or {})
         self._indexes: dict[str, Index] = {}
         self._lock = threading.Lock()

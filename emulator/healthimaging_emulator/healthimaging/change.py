@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, structs
 
 from ..clock import Moment
-from .messages import image_set_locked, image_set_not_found, not_latest, token_reused
+from .messages import image_set_locked, image_set_not_found, not_latest, quota_exceeded, token_reused
 from .metadata import Metadata
 from .records import Datastore, ImageSet, ImportJob, Version
 from .shapes.datastore import DatastoreStatus
@@ -88,13 +88,23 @@ class Change:
         self.added += self._store.find_datastore(record.datastore_id) is None
         self.datastores[record.datastore_id] = structs.replace(record, transition=self.transition)
 
-    def add_job(self, pace: Pace, job: ImportJob) -> None:
-        """Add an import job, which goes on by itself."""
-        then = partial(self._store.start_job, job.job_id, pace)
-        self.transition = Transition("StartDICOMImportJob", pace, self.moment, subject=job.job_id, then=then)
-        self.pace = pace
+    def add_job(self, submitted: Pace, in_progress: Pace, job: ImportJob) -> None:
+        """Add an import job, which goes on by itself: at a pace for each of its states."""
+        then = partial(self._store.start_job, job.job_id, in_progress)
+        self.pace = in_progress if in_progress.is_immediate else submitted
+        self.transition = Transition("StartDICOMImportJob", self.pace, self.moment, subject=job.job_id, then=then)
         self.added += 1
         self.jobs[job.job_id] = structs.replace(job, transition=self.transition)
+
+    def require_quota(self, name: str, count: Callable[[], int]) -> None:
+        """Raise ``ServiceQuotaExceededException`` if a quota is enforced and exceeded."""
+        quota = self._store.settings.quota(name)
+        if quota is not None and count() > quota:
+            raise quota_exceeded(name)
+
+    def require_quota_under_way(self, name: str, operation: str, datastore_id: str) -> None:
+        """Raise ``ServiceQuotaExceededException`` if too many operations on a data store are under way."""
+        self.require_quota(name, lambda: 1 + self._store.count_under_way(operation, datastore_id))
 
     def is_empty(self, datastore_id: str) -> bool:
         """Whether all image sets of a data store are deleted."""

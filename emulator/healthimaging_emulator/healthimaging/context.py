@@ -24,10 +24,15 @@ from .transitions import Pace, Transition
 
 
 class Workflow(Struct, frozen=True):
-    """When an operation that continues after its answer ends, and the message of its ``failure`` if it fails."""
+    """When an operation that continues after its answer ends, and the message of its ``failure`` if it fails.
+
+    A ``failed_files`` from 0 to 1 is the probability for each file of an import to fail, by a generator with ``seed``.
+    """
 
     pace: Pace
     failure: str | None = None
+    failed_files: float = 0.0
+    seed: float = 0.0
 
 
 @dataclass(slots=True)

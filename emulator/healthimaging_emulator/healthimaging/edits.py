@@ -51,9 +51,10 @@ class Edits:
         return sum(map(len, self._waiting.values()))
 
     def merge(self, added: Baseline) -> None:
-        """Add data stores and image sets, all or none. A data store that is there keeps its properties.
+        """Add data stores, image sets and the outcome of imports, all or none.
 
-        Raises ``ConflictError`` for an image set that is there.
+        A data store that is there keeps its properties. Raises ``ConflictError`` for an image set, or the outcome of an
+        import, that is there.
         """
         store = self._store
         with store.hold():
@@ -61,11 +62,15 @@ class Edits:
                 for image_set_id in image_sets:
                     if store.find(datastore_id, image_set_id) is not None:
                         raise ConflictError(f"image set {image_set_id} is in data store {datastore_id} already")
+            for each in added.imports:
+                if store.find_seeded_import(each.input_s3_uri) is not None:
+                    raise ConflictError(f"there is an import of {each.input_s3_uri} already")
             new = [datastore_id for datastore_id in added if store.find_datastore(datastore_id) is None]
             versions, size = measure(added)
             store.add_up(versions - len(added) + len(new), size)
             for datastore_id in new:
                 store.put_datastore(added.datastore(datastore_id) or Datastore(datastore_id=datastore_id))
+            store.add_imports(added.imports)
             store.put(*(record for image_sets in added.values() for record in image_sets.values()))
 
     def add(self, datastore_id: str, image_set_id: str, members: Mapping[str, Any]) -> None:

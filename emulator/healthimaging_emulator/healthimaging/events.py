@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -71,9 +72,13 @@ class Event(NamedTuple):
 
 
 class Events:
-    """The events of one account, oldest first. The last ``MOST_EVENTS`` are kept."""
+    """The events of one account, oldest first. The last ``MOST_EVENTS`` are kept.
 
-    def __init__(self) -> None:
+    ``publish`` is called with each event, under the lock of the store.
+    """
+
+    def __init__(self, publish: Callable[[Event], None] | None = None) -> None:
+        self._publish = publish
         self._lock = threading.Lock()
         self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
 
@@ -131,5 +136,8 @@ class Events:
 
     def _add(self, detail_type: str, date: float, resource: str, detail: dict[str, Any]) -> None:
         given = {name: value for name, value in detail.items() if value is not None}
+        event = Event(str(uuid.uuid4()), detail_type, date, resource, given)
         with self._lock:
-            self._events.append(Event(str(uuid.uuid4()), detail_type, date, resource, given))
+            self._events.append(event)
+        if self._publish is not None:
+            self._publish(event)

@@ -6,11 +6,19 @@ from collections.abc import Mapping, Sequence
 
 from ..aws.arn import make_arn
 from ..aws.authorization import Caller
-from ..aws.errors import AccessDeniedException, ConflictException, ResourceNotFoundException
+from ..aws.errors import (
+    AccessDeniedException,
+    ConflictException,
+    ResourceNotFoundException,
+    ServiceQuotaExceededException,
+)
 
 SERVICE = "medical-imaging"
 
 Identifiers = Mapping[str, Sequence[str]]
+
+METADATA_TOO_LARGE = "INVALID_REQUEST:  Metadata is larger than its quota."
+"""The message of a failed update, copy or import whose document would exceed its quota."""
 
 
 def datastore_not_found(datastore_id: str) -> ResourceNotFoundException:
@@ -51,6 +59,11 @@ def token_reused() -> ConflictException:
 def job_not_found(job_id: str, datastore_id: str) -> ResourceNotFoundException:
     """Return the error for an unknown import job."""
     return ResourceNotFoundException(f"Job {job_id} was not found in Datastore {datastore_id}.")
+
+
+def quota_exceeded(name: str) -> ServiceQuotaExceededException:
+    """Return the error for a request that would exceed a quota of AWS."""
+    return ServiceQuotaExceededException(f"The quota of {name.replace('-', ' ')} is exceeded.")
 
 
 def not_latest() -> ResourceNotFoundException:

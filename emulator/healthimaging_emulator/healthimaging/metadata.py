@@ -30,7 +30,7 @@ class Metadata:
     Its schema version and ids are set here, whatever the content says.
     """
 
-    __slots__ = ("compressed", "frames", "series_instance_uids", "tags")
+    __slots__ = ("compressed", "frames", "series_instance_uids", "size", "tags")
 
     def __init__(self, content: Mapping[str, Any], datastore_id: str, image_set_id: str) -> None:
         if not isinstance(content, Mapping):
@@ -41,7 +41,9 @@ class Metadata:
         self.frames = dict(_find_frames(content))
         self.series_instance_uids = frozenset(content.get("Study", {}).get("Series", {}))
         # Compressed without a time, so that runs and replicas agree to the byte.
-        self.compressed = gzip.compress(_encode(head | body), compresslevel=6, mtime=0)
+        encoded = _encode(head | body)
+        self.size = len(encoded)
+        self.compressed = gzip.compress(encoded, compresslevel=6, mtime=0)
         self.tags = read_tags(content)
 
     def parse(self) -> dict[str, Any]:

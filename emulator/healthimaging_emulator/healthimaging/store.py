@@ -17,7 +17,7 @@ import heapq
 import itertools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
@@ -31,7 +31,9 @@ from .baseline import Baseline, measure
 from .change import Change
 from .edits import Edits
 from .events import Event, Events
+from .imports.seeded import SeededImport
 from .messages import datastore_not_found, image_set_not_found
+from .metadata import Metadata
 from .records import Datastore, ImageSet, ImportJob, Work
 from .search_index import AccountIndex, Entry, Query
 from .shapes.datastore import DatastoreStatus
@@ -52,11 +54,17 @@ class Scheduled(Protocol):
 class Store:
     """One account's image sets. Raises ``LimitExceededError`` for more versions or changes than the settings allow."""
 
-    def __init__(self, baseline: Baseline, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self,
+        baseline: Baseline,
+        clock: Clock,
+        settings: Settings,
+        publish: Callable[[Event], None] | None = None,
+    ) -> None:
         self._baseline = baseline
         self._initially_added = 0, 0  # the emulator's seed may have any number
         self._clock = clock
-        self._settings = settings
+        self.settings = settings
         self._lock = threading.RLock()
         self._count = itertools.count()
         self._transitions: dict[Transition, None] = {}
@@ -65,7 +73,7 @@ class Store:
 
         self._jobs: dict[str, ImportJob] = {}
         self.edits = Edits(self, clock, settings)
-        self._events = Events()
+        self._events = Events(publish)
         self.reset()
 
     def reset(self, baseline: Baseline | None = None) -> None:
@@ -78,6 +86,7 @@ class Store:
             for job in self._jobs.values():
                 job.work.is_cancelled = True
             self._jobs = {}
+            self._imports: tuple[SeededImport, ...] = ()
             self.requests: OrderedDict[tuple[str, str], tuple[Struct, Struct]] = OrderedDict()
             self._indexes: dict[str, tuple[AccountIndex, set[str]]] = {}
             self._scheduled: list[tuple[float, int, Scheduled, Callable[[float], None]]] = []
@@ -136,6 +145,15 @@ class Store:
         """Return the import jobs of a data store."""
         return [job for job in list(self._jobs.values()) if job.datastore_id == datastore_id]
 
+    @property
+    def seeded_imports(self) -> list[SeededImport]:
+        """The imports whose outcome the seed gives, or what was added to it."""
+        return [*self._baseline.imports, *self._imports]
+
+    def find_seeded_import(self, input_s3_uri: str) -> SeededImport | None:
+        """Return the import whose outcome is given for an input location, or None."""
+        return next((each for each in self.seeded_imports if each.is_for(input_s3_uri)), None)
+
     def datastores(self) -> list[Datastore]:
         """Return all data stores: first those of the baseline."""
         ids = {**self._baseline, **self._datastores}
@@ -152,7 +170,7 @@ class Store:
             self.settle(self._clock.read())
             records = {each.datastore_id: each for each in self.datastores()}
             image_sets = {id: {each.image_set_id: each for each in self.image_sets_of(id)} for id in records}
-            return Baseline(image_sets, records)
+            return Baseline(image_sets, records, self.seeded_imports)
 
     def image_sets_of(self, datastore_id: str) -> Iterator[ImageSet]:
         """Return the image sets of one data store: first the unchanged ones, then the ones the account has changed."""
@@ -269,10 +287,33 @@ class Store:
             return ended
 
     @property
+    def pace(self) -> Pace:
+        """The pace of transitions, if no fault changes it."""
+        return Pace(self.settings.transition_reads, self.settings.transition_seconds)
+
+    @property
     def transitions(self) -> list[Transition]:
         """The transitions under way, oldest first."""
         with self._lock:
             return list(self._transitions)
+
+    def is_too_large(self, metadata: Metadata | str) -> bool:
+        """Whether a document exceeds its quota; the message of a failure is none."""
+        quota = self.settings.quota("metadata-bytes")
+        return quota is not None and isinstance(metadata, Metadata) and metadata.size > quota
+
+    def count_under_way(self, operation: str, datastore_id: str) -> int:
+        """Return how many operations on the image sets of a data store are under way."""
+        keys = [next(iter(each.ends), ("", "")) for each in self.transitions if each.name == operation]
+        return sum(datastore == datastore_id for datastore, _ in keys)
+
+    def count_existing_datastores(self) -> int:
+        """Return how many data stores are not deleted."""
+        return sum(each.status != "DELETED" for each in self.datastores())
+
+    def count_jobs_under_way(self) -> int:
+        """Return how many import jobs have not ended yet."""
+        return sum(job.transition is not None for job in list(self._jobs.values()))
 
     def finish(self, *transitions: Transition) -> None:
         """End transitions now."""
@@ -347,6 +388,10 @@ class Store:
         original = self.find_original((datastore_id, image_set_id))
         self.add_up(min(0, (len(original.history) if original else 0) - len(record.history)))
 
+    def add_imports(self, imports: Iterable[SeededImport]) -> None:
+        """Add imports whose outcome is given."""
+        self._imports += tuple(imports)
+
     def put_datastore(self, record: Datastore) -> None:
         """Put a data store in the place of another, or add it."""
         self._datastores[record.datastore_id] = record
@@ -386,9 +431,9 @@ class Store:
 
     def add_up(self, versions: int, size: int = 0) -> None:
         """Count versions, and bytes of metadata, that the account adds."""
-        self._settings.check_limit("versions", self._added + versions)
+        self.settings.check_limit("versions", self._added + versions)
         if size:
-            self._settings.check_limit("metadata", self._added_bytes + size)
+            self.settings.check_limit("metadata", self._added_bytes + size)
         self._added += versions
         self._added_bytes += size
 

@@ -15,11 +15,23 @@ from ..documents import decode_json
 from ..errors import InvalidError
 from ..healthimaging.history import History
 from ..healthimaging.imports.instance import Instance, NotImportable, is_same_study, make_document, read_instance
+from ..healthimaging.imports.seeded import SeededImport, split_document
 from ..healthimaging.metadata import Metadata
 from ..healthimaging.records import Datastore, ImageSet, Version
 from . import generate
-from .document import Document, FrameContent, Generate, GenerateImageSets, SeedDatastore, SeedImageSet, SeedVersion
+from .document import (
+    Document,
+    FrameContent,
+    Generate,
+    GenerateImageSets,
+    SeedDatastore,
+    SeedImageSet,
+    SeedImport,
+    SeedImportedImageSet,
+    SeedVersion,
+)
 from .generate_image_sets import SECONDS_APART
+from .generate_image_sets import make_document as generate_document
 
 log = logging.getLogger("healthimaging_emulator.seeds")
 
@@ -153,6 +165,44 @@ def _read_instance(path: Path) -> Instance:
         raise InvalidError(f"{path.name}: {error}") from None
     except (OSError, ValueError) as error:
         raise InvalidError(f"{path.name}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def build_import(written: SeedImport, place: Place) -> SeededImport:
+    """Build the outcome of an import. Raises ``InvalidError``."""
+    if written.failure is not None and (written.image_sets or written.failed_files or written.generate):
+        raise place.error("a job that fails imports nothing", ".failure")
+    prefix = written.input_s3_uri.removeprefix("s3://").partition("/")[2]
+    folder = f"{prefix}/" if prefix and not prefix.endswith("/") else prefix
+    files: dict[str, Instance | str] = {}
+    for instance in _list_instances(written, place):
+        key = f"{folder}{instance.uid}.dcm"
+        if key in files:
+            raise place.error(f"the instance {instance.uid} is given twice", ".imageSets")
+        files[key] = instance
+    return SeededImport(written.input_s3_uri, files | written.failed_files, written.failure)
+
+
+def _list_instances(written: SeedImport, place: Place) -> Iterator[Instance]:
+    for index, image_set in enumerate(written.image_sets):
+        inside = f".imageSets[{index}]"
+        yield from build_imported(image_set, place._replace(path=place.path + inside), written.input_s3_uri + inside)
+    if written.generate is not None:
+        for index in range(written.generate.image_sets):
+            yield from split_document(generate_document(written.generate, index), {}, "")
+
+
+def build_imported(image_set: SeedImportedImageSet, place: Place, name: str) -> Iterator[Instance]:
+    """Return the instances of one image set of an import; ``name`` stands for UIDs that are not given.
+
+    Raises ``InvalidError``.
+    """
+    metadata = read_metadata(image_set.metadata, place, ".metadata")
+    frames = {id: read_frame(given, place, f".frames.{id}") for id, given in image_set.frames.items()}
+    if metadata is None:
+        return iter(())
+    for id in frames.keys() - metadata.frames.keys():
+        raise place.error(f"its metadata does not name the frame {id}", f".frames.{id}")
+    return split_document(metadata.parse(), frames, name)
 
 
 def find_unnamed_frames(frames: Collection[str], versions: Iterable[Version], place: Place) -> Iterator[InvalidError]:

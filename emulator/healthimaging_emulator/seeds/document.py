@@ -19,6 +19,7 @@ from ..healthimaging.shapes.datastore import (
 )
 from ..healthimaging.shapes.identifiers import DatastoreId, ImageFrameId, ImageSetExternalVersionId, ImageSetId, Message
 from ..healthimaging.shapes.image_set import ImageSetState, ImageSetWorkflowStatus, Overrides
+from ..healthimaging.shapes.import_job import S3Uri
 
 DEFAULT_CREATED_AT = 1680027126.436  # as in the sample of AWS's documentation
 
@@ -128,10 +129,32 @@ class SeedDatastore(_Part, frozen=True, kw_only=True):
     generate: GenerateImageSets | None = None
 
 
+class SeedImportedImageSet(_Part, frozen=True, kw_only=True):
+    """Instances that an import yields: a metadata document, and its frames, as ``SeedImageSet`` has them."""
+
+    metadata: Document = {}
+    frames: dict[ImageFrameId, str | FrameContent] = {}
+
+
+class SeedImport(_Part, frozen=True, kw_only=True):
+    """The outcome of every import job that has an input location, in the place of the files that are there.
+
+    ``failed_files`` has the message of each file that fails, by its key; ``failure`` is the message of a job that fails
+    itself.
+    """
+
+    input_s3_uri: S3Uri = field(name="inputS3Uri")
+    image_sets: list[SeedImportedImageSet] = []
+    generate: GenerateImageSets | None = None
+    failed_files: dict[str, str] = {}
+    failure: Message | None = None
+
+
 class SeedDocument(_Part, frozen=True, kw_only=True):
-    """A whole document: data stores, and faults."""
+    """A whole document: data stores, the outcome of imports, and faults."""
 
     datastores: list[SeedDatastore] = []
+    imports: list[SeedImport] = []
     faults: list[Fault] = []
 
 

@@ -34,7 +34,7 @@ def make_image_sets(numbers: GenerateImageSets, datastore_id: str, created_at: f
     random = Random(numbers.seed).random  # of the module, only ``random`` gives the same numbers in every Python
     for index in range(numbers.image_sets):
         id = sha256(f"image set {numbers.seed} {index}".encode()).hexdigest()[:32]
-        document = _make_document(numbers, index)
+        document = make_document(numbers, index)
         history = make_history(
             1 + int(random() * numbers.versions),
             seed=index,
@@ -45,7 +45,8 @@ def make_image_sets(numbers: GenerateImageSets, datastore_id: str, created_at: f
         yield ImageSet(datastore_id=datastore_id, image_set_id=id, history=history)
 
 
-def _make_document(numbers: GenerateImageSets, index: int) -> dict[str, Any]:
+def make_document(numbers: GenerateImageSets, index: int) -> dict[str, Any]:
+    """Return the metadata of one image set."""
     study = index % numbers.study_count
     patient = study % numbers.patient_count
     modality, sop_class, body_part, size = _MODALITIES[study % len(_MODALITIES)]

@@ -15,7 +15,7 @@ from ..faults.fault import Fault
 from ..healthimaging.baseline import Baseline
 from ..healthimaging.records import Datastore, ImageSet
 from ..settings import Settings
-from .build import OnRead, Place, build_datastore, build_image_set, read_start
+from .build import OnRead, Place, build_datastore, build_image_set, build_import, read_start
 from .document import GenerateImageSets, SeedDatastore, SeedDocument
 from .generate_image_sets import make_image_sets
 
@@ -71,7 +71,8 @@ def count_document(document: SeedDocument) -> int:
     generated = sum(image_set.generate.versions for image_set in image_sets if image_set.generate)
     written = sum(len(image_set.versions or ()) for image_set in image_sets)
     made = sum(each.generate.image_sets * each.generate.versions for each in document.datastores if each.generate)
-    return len(document.datastores) + written + generated + made
+    imported = sum(each.generate.image_sets for each in document.imports if each.generate)
+    return len(document.datastores) + written + generated + made + imported
 
 
 class _Merger:
@@ -82,6 +83,7 @@ class _Merger:
         self.faults: list[Fault] = []
         self._engine = _unlimited_faults()
         self._origins: Origins = {}
+        self._imports: dict[str, str] = {}
         self._on_read = on_read
 
     def add(self, source: str, file: Path | None, document: SeedDocument) -> None:
@@ -97,6 +99,10 @@ class _Merger:
                 image_sets[image_set.image_set_id] = build_image_set(image_set, place)
             if datastore.generate is not None:
                 self._generate(datastore.generate, Place(source, file, f"{path}.generate", id, ""))
+        for i, each in enumerate(document.imports):
+            place = Place(source, file, f"$.imports[{i}]", "", "", self._on_read)
+            add_import(self._imports, each.input_s3_uri, place)
+            self.baseline.imports.append(build_import(each, place))
         _check_faults(self._engine, source, document.faults, "$.faults")
         self.faults += document.faults
 
@@ -145,6 +151,13 @@ def add_datastore_id(ids: set[str], id: str, path: str, source: str) -> None:
             f"data store {id} is given twice in this document", path=f"{path}.datastoreId", source=source
         )
     ids.add(id)
+
+
+def add_import(origins: dict[str, str], uri: str, place: Place) -> None:
+    """Add to the imports of all documents. Raises ``InvalidError`` for one of the same input location."""
+    if uri.rstrip("/") in origins:
+        raise place.error(f"an import of {uri} is in {origins[uri.rstrip('/')]} already", ".inputS3Uri")
+    origins[uri.rstrip("/")] = place.source
 
 
 def add_origin(origins: Origins, place: Place) -> None:

@@ -28,6 +28,8 @@ from .build import (
     Place,
     build_datastore,
     build_history,
+    build_import,
+    build_imported,
     build_version,
     find_repeated,
     find_unnamed_frames,
@@ -43,9 +45,11 @@ from .document import (
     SeedDatastore,
     SeedDocument,
     SeedImageSet,
+    SeedImport,
+    SeedImportedImageSet,
     SeedVersion,
 )
-from .loader import DESCRIBED_TWICE, Origins, add_datastore_id, add_origin, is_described
+from .loader import DESCRIBED_TWICE, Origins, add_datastore_id, add_import, add_origin, is_described
 from .misfits import Misfit, find_misfits
 
 T = TypeVar("T")
@@ -61,7 +65,7 @@ def find_mistakes(*sources: str | Path) -> tuple[list[str], int]:
     """
     lines: list[str] = []
     count = 0
-    ids = _GivenIds({}, set(), {})
+    ids = _GivenIds({}, set(), {}, {})
     logging.disable(logging.WARNING)
     try:
         for source in sources:
@@ -83,6 +87,7 @@ class _GivenIds(NamedTuple):
 
     image_sets: Origins
     faults: set[str]
+    imports: dict[str, str]
     datastores: dict[str, Datastore]
 
 
@@ -153,6 +158,8 @@ class _Search:
             self._check_datastore(datastore, Place(self._name, self._file, path, id or "", ""))
             for within, image_set in _items(datastore, "imageSets"):
                 self._check_image_set(image_set, path + within, id)
+        for inside, each in _items(document, "imports"):
+            self._check_import(each, Place(self._name, self._file, f"${inside}", "", ""))
         for inside, fault in _items(document, "faults"):
             self._check_fault(self._fit(fault, Fault), f"${inside}")
 
@@ -172,6 +179,30 @@ class _Search:
         with self._adding():
             if numbers is not None:
                 read_start(numbers, place._replace(path=f"{place.path}.generate"))
+
+    def _check_import(self, given: Any, place: Place) -> None:
+        """Check the outcome of an import. If it cannot be built, check its image sets one by one."""
+        written = self._fit(given, SeedImport)
+        with self._adding():
+            if written is not None:
+                add_import(self._ids.imports, written.input_s3_uri, place)
+        count, whole = self.count, None
+        try:
+            if written is not None:
+                build_import(written, place)
+                return
+        except InvalidError as error:
+            whole = error
+        for inside, each in _items(given, "imageSets"):
+            self._check_imported(each, place._replace(path=place.path + inside))
+        if whole is not None and self.count == count:
+            self._add(whole)
+
+    def _check_imported(self, given: Any, place: Place) -> None:
+        image_set = self._fit(given, SeedImportedImageSet)
+        with self._adding():
+            if image_set is not None:
+                build_imported(image_set, place, "")
 
     def _check_fault(self, fault: Fault | None, path: str) -> None:
         if fault is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -10,6 +11,8 @@ from msgspec import structs
 
 from ..faults.fault import Fault
 from ..healthimaging.baseline import Baseline
+from ..healthimaging.imports.instance import Instance, make_document
+from ..healthimaging.imports.seeded import SeededImport
 from ..healthimaging.metadata import Metadata
 from ..healthimaging.records import Datastore, ImageSet
 
@@ -38,7 +41,11 @@ def write_seed(
         | {"imageSets": [_write_image_set(each, frame_files.get(id, {})) for id, each in records.items()]}
         for datastore_id, records in baseline.items()
     ]
-    document = {"datastores": datastores} | ({"faults": faults} if faults else {})
+    document: dict[str, Any] = {"datastores": datastores}
+    if baseline.imports:
+        document["imports"] = [_write_import(each) for each in baseline.imports]
+    if faults:
+        document["faults"] = faults
     return msgspec.json.encode(document, enc_hook=_write_metadata)
 
 
@@ -68,6 +75,26 @@ def _write_image_set(image_set: ImageSet, frame_files: Mapping[str, str]) -> dic
         written["metadata"] = shared
         versions = tuple(structs.replace(version, metadata=None) for version in versions)
     return written | {"versions": versions}
+
+
+def _write_import(given: SeededImport) -> dict[str, Any]:
+    instances = [each for each in given.files.values() if isinstance(each, Instance)]
+    failed = {key: message for key, message in given.files.items() if isinstance(message, str)}
+    written: dict[str, Any] = {"inputS3Uri": given.input_s3_uri}
+    if instances:
+        written["imageSets"] = [_write_imported(list(same)) for _, same in groupby(instances, _key_of_series)]
+    if failed:
+        written["failedFiles"] = failed
+    return written if given.failure is None else written | {"failure": given.failure}
+
+
+def _key_of_series(instance: Instance) -> tuple[dict[str, Any], ...]:
+    return instance.patient, instance.study, instance.series
+
+
+def _write_imported(instances: list[Instance]) -> dict[str, Any]:
+    frames = {id: {"base64": content} for each in instances for id, content in each.frames.items()}
+    return {"metadata": make_document(instances)} | ({"frames": frames} if frames else {})
 
 
 def _write_metadata(metadata: Metadata) -> dict[str, Any]:

@@ -60,6 +60,19 @@ def _find_primaries(store: Store, datastore_id: str, attribute: str, value: str 
     return [record for record in records if record is not None]  # None: removed meanwhile
 
 
+def find_deleted(store: Store, datastore_id: str, instances: dict[str, Instance]) -> set[str]:
+    """Return the files of instances that are in an image set of their series that was deleted."""
+    uids: set[str] = set()
+    wanted = {instance.series_uid for instance in instances.values()}
+    for record in store.image_sets_of(datastore_id):
+        metadata = record.latest.metadata
+        is_deleted = record.latest.image_set_state == "DELETED"
+        if is_deleted and metadata is not None and metadata.series_instance_uids & wanted:
+            for series in metadata.parse()["Study"]["Series"].values():
+                uids |= series.get("Instances", {}).keys()
+    return {key for key, instance in instances.items() if instance.uid in uids}
+
+
 def merge_documents(stored: dict[str, Any], instances: Iterable[Instance]) -> dict[str, Any]:
     """Return a stored document with instances added, or put in the place of those of the same UID."""
     study = dict(stored.get("Study", {}))

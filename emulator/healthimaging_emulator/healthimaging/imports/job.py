@@ -11,20 +11,25 @@ import logging
 import re
 import threading
 import uuid
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 from ...clock import Clock
 from ...errors import InvalidError, LimitExceededError
 from ...objects import ObjectError, ObjectStore
 from ..change import Change, ReadAgain
 from ..history import History
+from ..messages import METADATA_TOO_LARGE
 from ..metadata import Metadata, metadata_of
 from ..records import ImageSet, ImportJob, Version
 from ..store import Store
-from .grouping import Group, find_group, merge_documents, split_series
+from .grouping import Group, find_deleted, find_group, merge_documents, split_series
 from .instance import Instance, NotImportable, make_document, read_instance
-from .outputs import Imported, Outcome, write_outputs
+from .outputs import SERVER_ERROR, Failure, Imported, Outcome, write_outputs
 from .pixels import has_codecs
+from .seeded import SeededImport
 
 log = logging.getLogger("healthimaging_emulator")
 
@@ -36,7 +41,12 @@ NO_PYDICOM = "INVALID_REQUEST:  DICOM files cannot be read - the extra dicom is 
 NO_CODECS = "Frames are stored uncompressed, since the extra frames is not installed."
 CANCELLED = "INVALID_REQUEST:  The job was dropped."
 NOT_ACTIVE = "INVALID_REQUEST:  The data store is not ACTIVE."
+FAULT_FAILURE = Failure("The file could not be imported.", SERVER_ERROR)
+TOMBSTONE = Failure("The image set of this instance was deleted.", "CreateImageSetVersionsException")
 FAILED = "INTERNAL_ERROR:  The import failed in the emulator - its log has the reason."
+
+File = tuple[str, Callable[[], Instance]]
+"""The key of a file, and the function that reads it. It raises ``NotImportable``, and ``ImportError``."""
 
 
 class Imports:
@@ -48,13 +58,16 @@ class Imports:
         self._objects = objects
         self._writing = threading.Lock()
 
-    def start(self, job: ImportJob) -> None:
-        """Begin to carry out a job. It is done when its ``work`` is."""
-        threading.Thread(target=self._run, args=(job,), name=f"import {job.job_id}", daemon=True).start()
+    def start(self, job: ImportJob, fails_file: Callable[[], bool]) -> None:
+        """Begin to carry out a job, which is done when its ``work`` is.
 
-    def _run(self, job: ImportJob) -> None:
+        ``fails_file`` is called for one file after another, and says whether it fails.
+        """
+        threading.Thread(target=self._run, args=(job, fails_file), name=f"import {job.job_id}", daemon=True).start()
+
+    def _run(self, job: ImportJob, fails_file: Callable[[], bool]) -> None:
         try:
-            failure, message = None, self._carry_out(job)
+            failure, message = None, self._carry_out(job, fails_file)
         except _JobFailed as error:
             if not job.work.is_cancelled:
                 log.warning("the import job %s failed: %s", job.job_id, error.message)
@@ -64,55 +77,87 @@ class Imports:
             failure, message = FAILED, None
         self._store.finish_work(job.work, failure, message)
 
-    def _carry_out(self, job: ImportJob) -> str | None:
+    def _carry_out(self, job: ImportJob, fails_file: Callable[[], bool]) -> str | None:
         """Import the files of a job, and return its message. Raises ``_JobFailed``."""
-        if self._objects is None:
-            raise _JobFailed(NO_OBJECTS)
-        instances, outcome = self._read_files(self._objects, job)
+        seeded = self._store.find_seeded_import(job.input_s3_uri)
+        files = self._list_files(job) if seeded is None else _list_seeded(seeded)
+        instances, outcome = self._read_files(job, files, fails_file)
         for of_series in _by_series(instances):
             for group in split_series(of_series):
                 with self._writing:
                     self._import(job, group, outcome)
         if job.work.is_cancelled:
             return None
+        self._write_outputs(job, outcome)
+        log.info("import job %s: %d files imported, %d failed", job.job_id, len(outcome.imported), len(outcome.failed))
+        is_uncompressed = seeded is None and not has_codecs() and any(each.frames for each in instances.values())
+        return NO_CODECS if is_uncompressed else None
+
+    def _list_files(self, job: ImportJob) -> Iterator[File]:
+        """Yield the files of a job as S3 has them. Raises ``_JobFailed``."""
+        objects = self._objects
+        if objects is None:
+            raise _JobFailed(NO_OBJECTS)
+        bucket, prefix = split_uri(job.input_s3_uri)
+        try:
+            for key in objects.list_keys(bucket, prefix):
+                yield key, partial(_read_object, objects, bucket, key)
+        except ObjectError as error:
+            raise _JobFailed(_to_message(f"Input cannot be read - {error}")) from None
+
+    def _read_files(
+        self, job: ImportJob, files: Iterator[File], fails_file: Callable[[], bool]
+    ) -> tuple[dict[str, Instance], Outcome]:
+        instances: dict[str, Instance] = {}
+        outcome = Outcome()
+        quota = self._store.settings.quota("import-files")
+        for number, (key, read) in enumerate(files, start=1):
+            if job.work.is_cancelled:
+                break
+            if quota is not None and number > quota:
+                raise _JobFailed(f"INVALID_REQUEST:  The job has more than {quota} files.")
+            try:
+                if fails_file():
+                    outcome.failed[key] = FAULT_FAILURE
+                else:
+                    instances[key] = read()
+            except NotImportable as error:
+                outcome.failed[key] = Failure(error.message)
+            except ImportError as error:
+                log.warning("%s", error)  # it has the command, in characters that a message cannot have
+                raise _JobFailed(NO_PYDICOM) from None
+            if number % FILES_PER_LINE == 0:
+                log.info("import job %s: %d files read", job.job_id, number)
+        return instances, outcome
+
+    def _write_outputs(self, job: ImportJob, outcome: Outcome) -> None:
+        if self._objects is None:  # so the import is one of the seed
+            log.info("import job %s: no outputs are written, without the setting s3", job.job_id)
+            return
         bucket, prefix = split_uri(job.output_s3_uri)
         try:
             for name, content in write_outputs(job, outcome):
                 self._objects.write(bucket, prefix + name, content)
         except ObjectError as error:
             raise _JobFailed(_to_message(f"Output cannot be written - {error}")) from None
-        log.info("import job %s: %d files imported, %d failed", job.job_id, len(outcome.imported), len(outcome.failed))
-        return NO_CODECS if not has_codecs() and any(each.frames for each in instances.values()) else None
-
-    def _read_files(self, objects: ObjectStore, job: ImportJob) -> tuple[dict[str, Instance], Outcome]:
-        instances: dict[str, Instance] = {}
-        outcome = Outcome()
-        bucket, prefix = split_uri(job.input_s3_uri)
-        try:
-            for number, key in enumerate(objects.list_keys(bucket, prefix), start=1):
-                if job.work.is_cancelled:
-                    break
-                try:
-                    instances[key] = read_instance(objects.read(bucket, key))
-                except (NotImportable, ObjectError) as error:
-                    outcome.failed[key] = error.message
-                if number % FILES_PER_LINE == 0:
-                    log.info("import job %s: %d files read", job.job_id, number)
-        except ObjectError as error:
-            raise _JobFailed(_to_message(f"Input cannot be read - {error}")) from None
-        except ImportError as error:
-            log.warning("%s", error)  # it has the command, in characters that a message cannot have
-            raise _JobFailed(NO_PYDICOM) from None
-        return instances, outcome
 
     def _import(self, job: ImportJob, instances: dict[str, Instance], outcome: Outcome) -> None:
         """Write the image set of instances that agree, and note the outcome of their files."""
+        if self._store.settings.tombstones:
+            deleted = find_deleted(self._store, job.datastore_id, instances)
+            outcome.failed |= dict.fromkeys(deleted, TOMBSTONE)
+            instances = {key: instance for key, instance in instances.items() if key not in deleted}
+        if not instances:
+            return
         try:
             outcome.imported |= dict.fromkeys(instances, self._write(job, instances))
         except LimitExceededError as error:
-            outcome.failed |= dict.fromkeys(instances, f"The emulator's limit is exceeded: {error.detail}.")
+            failure = Failure(f"The emulator's limit is exceeded: {error.detail}.")
+            outcome.failed |= dict.fromkeys(instances, failure)
         except InvalidError as error:
-            outcome.failed |= dict.fromkeys(instances, f"The emulator cannot store it: {error.message}.")
+            outcome.failed |= dict.fromkeys(instances, Failure(f"The emulator cannot store it: {error.message}."))
+        except NotImportable as error:
+            outcome.failed |= dict.fromkeys(instances, Failure(error.message))
 
     def _write(self, job: ImportJob, instances: dict[str, Instance]) -> Imported:
         """Add an image set, or join the one that is there; look again if others have changed it meanwhile.
@@ -132,7 +177,7 @@ class Imports:
 
     def _add(self, job: ImportJob, group: Group, revision: int) -> Imported:
         id, instances = uuid.uuid4().hex, list(group.instances.values())
-        metadata = Metadata(make_document(instances), job.datastore_id, id)
+        metadata = self._make_metadata(make_document(instances), job.datastore_id, id)
         frames = {id: content for each in instances for id, content in each.frames.items()}
         with self._store.change(set()) as change:
             _require_wanted(job, change)
@@ -160,7 +205,8 @@ class Imports:
         """
         instances = list(group.instances.values())
         stored = metadata_of(target.latest, target.datastore_id, target.image_set_id).parse()
-        metadata = Metadata(merge_documents(stored, instances), target.datastore_id, target.image_set_id)
+        merged = merge_documents(stored, instances)
+        metadata = self._make_metadata(merged, target.datastore_id, target.image_set_id)
         frames = {id: content for each in instances for id, content in each.frames.items()}
         with self._store.change(set()) as change:
             _require_wanted(job, change)
@@ -180,6 +226,33 @@ class Imports:
             draft.add_frames(frames)
             change.add_metadata(metadata, *frames.values())
         return Imported(target.image_set_id, version.number, True)
+
+    def _make_metadata(self, document: dict[str, Any], datastore_id: str, image_set_id: str) -> Metadata:
+        metadata = Metadata(document, datastore_id, image_set_id)
+        if self._store.is_too_large(metadata):
+            raise NotImportable(METADATA_TOO_LARGE)
+        return metadata
+
+
+def _read_object(objects: ObjectStore, bucket: str, key: str) -> Instance:
+    try:
+        return read_instance(objects.read(bucket, key))
+    except ObjectError as error:
+        raise NotImportable(error.message) from None
+
+
+def _list_seeded(seeded: SeededImport) -> Iterator[File]:
+    """Yield the files that a seed gives. Raises ``_JobFailed``."""
+    if seeded.failure is not None:
+        raise _JobFailed(seeded.failure)
+    for key, found in seeded.files.items():
+        yield key, partial(_take_seeded, found)
+
+
+def _take_seeded(found: Instance | str) -> Instance:
+    if isinstance(found, str):
+        raise NotImportable(found)
+    return found
 
 
 def _require_wanted(job: ImportJob, change: Change) -> None:

@@ -10,6 +10,8 @@ import msgspec
 
 from ..records import ImportJob
 
+SERVER_ERROR = "InternalServerException"
+
 
 class Imported(NamedTuple):
     """The version of an image set that a file is in."""
@@ -19,12 +21,24 @@ class Imported(NamedTuple):
     is_primary: bool
 
 
+class Failure(NamedTuple):
+    """The reason why a file is not imported."""
+
+    message: str
+    type: str = "ValidationException"
+
+    @property
+    def is_of_server(self) -> bool:
+        """Whether the file itself is not the reason."""
+        return self.type == SERVER_ERROR
+
+
 @dataclass
 class Outcome:
-    """The outcome of each file: the image set that it is in, or the message of its failure."""
+    """The outcome of each file: the image set that it is in, or its failure."""
 
     imported: dict[str, Imported] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, Failure] = field(default_factory=dict)
 
 
 def write_outputs(job: ImportJob, outcome: Outcome) -> Iterator[tuple[str, bytes]]:
@@ -49,14 +63,15 @@ def _describe_success(key: str, imported: Imported) -> dict[str, Any]:
     return {"inputFile": key, "importResponse": response}
 
 
-def _describe_failure(key: str, message: str) -> dict[str, Any]:
-    return {"inputFile": key, "exception": {"exceptionType": "ValidationException", "message": message}}
+def _describe_failure(key: str, failure: Failure) -> dict[str, Any]:
+    return {"inputFile": key, "exception": {"exceptionType": failure.type, "message": failure.message}}
 
 
 def _summarize(job: ImportJob, outcome: Outcome) -> dict[str, Any]:
     image_sets: dict[Imported, int] = {}
     for each in outcome.imported.values():
         image_sets[each] = image_sets.get(each, 0) + 1
+    of_server = sum(failure.is_of_server for failure in outcome.failed.values())
     return {
         "jobId": job.job_id,
         "datastoreId": job.datastore_id,
@@ -67,8 +82,8 @@ def _summarize(job: ImportJob, outcome: Outcome) -> dict[str, Any]:
         "warningsOutputS3Uri": f"{job.output_s3_uri}WARNING/",
         "numberOfScannedFiles": len(outcome.imported) + len(outcome.failed),
         "numberOfImportedFiles": len(outcome.imported),
-        "numberOfFilesWithCustomerError": len(outcome.failed),
-        "numberOfFilesWithServerError": 0,
+        "numberOfFilesWithCustomerError": len(outcome.failed) - of_server,
+        "numberOfFilesWithServerError": of_server,
         "numberOfGeneratedImageSets": len(image_sets),
         "imageSetsSummary": [
             {

@@ -26,6 +26,7 @@ from ..copies import (
 )
 from ..dicom_tags import read_tags
 from ..history import History
+from ..messages import METADATA_TOO_LARGE
 from ..metadata import Metadata, metadata_of
 from ..records import ImageSet, Version
 from ..shapes.identifiers import Arn, DatastoreId, ImageSetExternalVersionId, ImageSetId, Timestamp
@@ -105,6 +106,8 @@ def copy_image_set(input: Input, context: Context) -> Output:
         if input.promote_to_primary:
             change.require_revision(revision)  # or the series may have a primary image set by now
         source_draft, target = _drafts(input, change, source, destination)
+        change.require_quota("copy-frames", lambda: _count_frames(outcome, destination))
+        change.require_quota_under_way("copies", "CopyImageSet", input.datastore_id)
         change.add_metadata(outcome)
         formerly = source_draft.latest
         source_draft.replace_latest(_lock(formerly, "COPYING_WITH_READ_ONLY_ACCESS", change.moment.date))
@@ -182,7 +185,15 @@ def _compute_outcome(
             document = merge_instances(document, stored, force=is_forced)
     except CopyFailed as error:
         return error.message
-    return Metadata(document, input.datastore_id, destination_id)
+    metadata = Metadata(document, input.datastore_id, destination_id)
+    return METADATA_TOO_LARGE if context.store.is_too_large(metadata) else metadata
+
+
+def _count_frames(outcome: Metadata | str, destination: ImageSet | None) -> int:
+    """Return how many frames a copy adds to its destination."""
+    stored = destination.latest.metadata if destination is not None else None
+    copied = outcome.frames if isinstance(outcome, Metadata) else {}
+    return len(copied.keys() - (stored.frames.keys() if stored is not None else set()))
 
 
 def _document(image_set: ImageSet) -> dict[str, Any]:

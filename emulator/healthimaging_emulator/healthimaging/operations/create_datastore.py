@@ -39,7 +39,8 @@ class Output(Struct, frozen=True, kw_only=True, rename="camel"):
 def create_datastore(input: Input, context: Context) -> Output:
     """Begin to create a data store: it is CREATING, and becomes ACTIVE by itself. Names need not be unique.
 
-    Raises ``ConflictException`` for a client token that came with another request.
+    Raises ``ConflictException`` for a client token that came with another request, and
+    ``ServiceQuotaExceededException``.
     """
     with context.change() as change:
         earlier: Output | None = change.recall("CreateDatastore", input.client_token, input)
@@ -57,6 +58,7 @@ def create_datastore(input: Input, context: Context) -> Output:
             lossless_storage_format=input.lossless_storage_format or "HTJ2K",
             tags=check_tags(input.tags or {}),
         )
+        change.require_quota("datastores", lambda: 1 + context.store.count_existing_datastores())
         end: DatastoreStatus = "CREATE_FAILED" if context.workflow.failure else "ACTIVE"
         change.begin_datastore_transition("CreateDatastore", context.workflow.pace, record, end)
         output = Output(datastore_id=record.datastore_id, datastore_status="CREATING")

@@ -9,6 +9,7 @@ from typing import Annotated
 from msgspec import Struct, structs
 
 from ...aws import errors
+from ...aws.errors import ServiceQuotaExceededException, ThrottlingException
 from ...aws.members import label
 from ...aws.operation import Operation
 from ..context import Context
@@ -36,13 +37,18 @@ class Output(Struct, frozen=True, kw_only=True, rename="camel"):
 def delete_image_set(input: Input, context: Context) -> Output:
     """Begin to delete an image set: its latest version is LOCKED and DELETING, and becomes DELETED by itself.
 
-    Raises ``ResourceNotFoundException``, also for an image set that is deleted, and ``ConflictException``.
+    Raises ``ResourceNotFoundException``, also for an image set that is deleted, ``ConflictException``, and
+    ``ThrottlingException`` if a quota is exceeded.
     """
     context.require_active(input.datastore_id)
     with context.change() as change:
         image_set = change.image_set(input.datastore_id, input.image_set_id)
         image_set.require_existing()
         image_set.require_unlocked()
+        try:
+            change.require_quota_under_way("deletions", "DeleteImageSet", input.datastore_id)
+        except ServiceQuotaExceededException as error:  # which AWS's model does not have for this operation
+            raise ThrottlingException(error.message) from None
         before, date = image_set.latest, change.moment.date
         deleting = structs.replace(
             before, image_set_state="LOCKED", image_set_workflow_status="DELETING", updated_at=date, message=None

@@ -4,6 +4,8 @@ https://docs.aws.amazon.com/healthimaging/latest/APIReference/API_StartDICOMImpo
 """
 
 import uuid
+from collections.abc import Callable
+from random import Random
 from typing import Annotated
 
 from msgspec import Struct, field
@@ -11,7 +13,7 @@ from msgspec import Struct, field
 from ...aws import errors
 from ...aws.members import idempotency_token, label
 from ...aws.operation import Operation
-from ..context import Context
+from ..context import Context, Workflow
 from ..records import ImportJob, Work
 from ..shapes.identifiers import AwsAccountId, ClientToken, DatastoreId, JobId, Timestamp
 from ..shapes.import_job import ImportConfiguration, JobName, JobStatus, RoleArn, S3Uri
@@ -43,15 +45,16 @@ def start_dicom_import_job(input: Input, context: Context) -> Output:
     """Submit an import job, which goes on by itself.
 
     Raises ``ResourceNotFoundException``, and ``ConflictException`` for a data store that is not ACTIVE, or for a client
-    token that came with another request.
+    token that came with another request, and ``ServiceQuotaExceededException``.
     """
     context.require_active(input.datastore_id)
     with context.change() as change:
         earlier: Output | None = change.recall("StartDICOMImportJob", input.client_token, input)
         if earlier is not None:
             return earlier
+        change.require_quota("import-jobs", lambda: 1 + context.store.count_jobs_under_way())
         job = _make_job(input, change.moment.date)
-        change.add_job(context.workflow.pace, job)
+        change.add_job(context.store.pace, context.workflow.pace, job)
         output = Output(
             datastore_id=input.datastore_id, job_id=job.job_id, job_status="SUBMITTED", submitted_at=job.submitted_at
         )
@@ -59,8 +62,14 @@ def start_dicom_import_job(input: Input, context: Context) -> Output:
     if context.workflow.failure:
         context.store.finish_work(job.work, context.workflow.failure, None)
     else:
-        context.imports.start(job)
+        context.imports.start(job, _choose_files(context.workflow))
     return output
+
+
+def _choose_files(workflow: Workflow) -> Callable[[], bool]:
+    """Return a function that says for one file after another whether it fails."""
+    random = Random(workflow.seed).random
+    return lambda: workflow.failed_files > 0 and random() < workflow.failed_files
 
 
 def _make_job(input: Input, date: float) -> ImportJob:

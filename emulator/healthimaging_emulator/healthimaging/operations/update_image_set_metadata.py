@@ -13,9 +13,9 @@ from ...aws import errors
 from ...aws.errors import ValidationException
 from ...aws.members import label, payload, query, sensitive
 from ...aws.operation import Operation
-from ..change import Draft, ReadAgain
+from ..change import Change, Draft, ReadAgain
 from ..context import Context
-from ..messages import version_not_found
+from ..messages import METADATA_TOO_LARGE, version_not_found
 from ..metadata import Metadata, metadata_of
 from ..metadata_updates import UpdateFailed, Updates, apply_updates, keep_study_part
 from ..records import ImageSet, Version
@@ -86,6 +86,7 @@ def update_image_set_metadata(input: Input, context: Context) -> Output:
         drafts[0].require_latest(input.latest_version_id)
         if any(draft.latest is not each.latest for draft, each in zip(drafts, targets, strict=True)):
             raise ReadAgain
+        _require_quotas(input, change)
         change.add_metadata(*outcome)
         for draft in drafts:
             status: ImageSetWorkflowStatus = "UPDATING" if draft is drafts[0] else "UPDATING_FOR_STUDY_CONSISTENCY"
@@ -94,6 +95,13 @@ def update_image_set_metadata(input: Input, context: Context) -> Output:
         change.begin_transition("UpdateImageSetMetadata", context.workflow.pace, ends)
     context.store.touch((input.datastore_id, input.image_set_id), context.moment.date)
     return _output(drafts[0], input)
+
+
+def _require_quotas(input: Input, change: Change) -> None:
+    given = input.update_image_set_metadata_updates.dicom_updates
+    documents = (given.updatable_attributes, given.removable_attributes) if given else ()
+    change.require_quota("update-bytes", lambda: sum(len(each) for each in documents if each))
+    change.require_quota_under_way("updates", "UpdateImageSetMetadata", input.datastore_id)
 
 
 def _read_updates(input: Input) -> Updates | None:
@@ -139,6 +147,8 @@ def _compute_outcome(input: Input, context: Context, updates: Updates | None, ta
         parts = [updates, *[keep_study_part(updates)] * (len(targets) - 1)]
         try:
             documents = [_updated(each, part) for each, part in zip(targets, parts, strict=True)]
+            if any(context.store.is_too_large(each) for each in documents):
+                documents = [METADATA_TOO_LARGE] * len(targets)
         except UpdateFailed as error:
             documents = [error.message] * len(targets)
     return [context.workflow.failure] * len(targets) if context.workflow.failure else documents

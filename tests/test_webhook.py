@@ -1,0 +1,187 @@
+"""Events posted to a URL."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from healthimaging_emulator import Emulator
+from tests.healthimaging.test_events import IMAGE_SET, SEED, update
+
+
+class Receiver:
+    """A server that keeps the requests it gets. It answers with ``answers`` in order, then with 200."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, dict[str, str], Any]] = []
+        self.answers: list[int | None] = []  # None: no answer, the connection is closed
+        self.gate = threading.Event()
+        self.gate.set()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                assert receiver.gate.wait(30)
+                receiver.requests.append((self.path, dict(self.headers), json.loads(body)))
+                status = receiver.answers.pop(0) if receiver.answers else 200
+                if status is None:
+                    self.close_connection = True
+                    return
+                self.send_response(status)
+                self.send_header("Location", "/elsewhere")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/events?key=1"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self.gate.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def statuses(self) -> list[str]:
+        return [event["detail"]["imageSetWorkflowStatus"] for _, _, event in self.requests]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.stop()
+
+
+@pytest.fixture
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("healthimaging_emulator.webhook.PAUSES", (0, 0, 0, 0))
+
+
+def make_emulator(url: str, **settings: Any) -> Emulator:
+    return Emulator.from_seed(SEED, events_webhook=url, transition_reads=0, **settings)
+
+
+def test_each_event_is_posted_as_eventbridge_delivers_it(receiver: Receiver) -> None:
+    emulator = make_emulator(receiver.url)
+    update(emulator)
+    emulator.deliver_events()
+    assert [event for _, _, event in receiver.requests] == emulator.events
+    assert {path for path, _, _ in receiver.requests} == {"/events?key=1"}
+    assert {headers["Content-Type"] for _, headers, _ in receiver.requests} == {"application/json"}
+
+
+def test_events_of_all_accounts_are_posted(receiver: Receiver) -> None:
+    emulator = make_emulator(receiver.url)
+    client = emulator.client(aws_access_key_id="111111111111", aws_secret_access_key="x")
+    client.delete_image_set(**IMAGE_SET)
+    emulator.deliver_events()
+    assert [event["account"] for _, _, event in receiver.requests] == ["111111111111"] * 2
+
+
+@pytest.mark.usefixtures("without_pauses")
+@pytest.mark.parametrize("failure", [500, 503, 408, 409, 429, None])
+def test_an_event_is_posted_again_before_the_next_one(receiver: Receiver, failure: int | None) -> None:
+    receiver.answers = [failure] * 4
+    emulator = make_emulator(receiver.url)
+    update(emulator)
+    emulator.deliver_events()
+    assert receiver.statuses == ["UPDATING"] * 5 + ["UPDATED"]
+
+
+@pytest.mark.usefixtures("without_pauses")
+def test_an_event_is_dropped_after_five_attempts(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+    receiver.answers = [500] * 5
+    emulator = make_emulator(receiver.url)
+    update(emulator)
+    emulator.deliver_events()
+    assert receiver.statuses == ["UPDATING"] * 5 + ["UPDATED"]
+    (message,) = caplog.messages
+    assert message == f"event {emulator.events[0]['id']} (Image Set Updating) is dropped: the receiver answered 500"
+
+
+@pytest.mark.parametrize("status", [302, 400, 404])
+def test_a_refused_event_is_dropped_at_once(receiver: Receiver, status: int) -> None:
+    receiver.answers = [status]
+    emulator = make_emulator(receiver.url)
+    update(emulator)
+    emulator.deliver_events()
+    assert receiver.statuses == ["UPDATING", "UPDATED"]
+    assert {path for path, _, _ in receiver.requests} == {"/events?key=1"}
+
+
+@pytest.mark.usefixtures("without_pauses")
+def test_a_receiver_that_is_not_there_fails_no_operation(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    emulator = make_emulator(url)
+    update(emulator)
+    emulator.deliver_events()
+    assert len(emulator.events) == len(caplog.messages) == 2
+    assert all("is dropped: [Errno" in message for message in caplog.messages)
+
+
+def test_operations_do_not_wait_for_a_slow_receiver(receiver: Receiver) -> None:
+    receiver.gate.clear()
+    emulator = make_emulator(receiver.url)
+    update(emulator)
+    assert receiver.requests == []
+    with pytest.raises(TimeoutError, match=r"events are still to be posted after 0\.01 s"):
+        emulator.deliver_events(0.01)
+    receiver.gate.set()
+    emulator.deliver_events()
+    assert receiver.statuses == ["UPDATING", "UPDATED"]
+
+
+def test_further_events_are_dropped_when_too_many_wait(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("healthimaging_emulator.webhook.MOST_WAITING", 1)
+    receiver.gate.clear()
+    emulator = make_emulator(receiver.url)
+    update(emulator)
+    receiver.gate.set()
+    emulator.deliver_events()
+    assert receiver.statuses == ["UPDATING"]
+    assert caplog.messages == [f"event {emulator.events[1]['id']} is not posted: 1 others wait"]
+
+
+def test_no_thread_is_left_when_all_is_delivered(receiver: Receiver) -> None:
+    emulator = make_emulator(receiver.url)
+    update(emulator)
+    emulator.deliver_events()
+    for thread in threading.enumerate():
+        if thread.name == "webhook":
+            thread.join(30)
+    assert "webhook" not in {thread.name for thread in threading.enumerate()}
+    emulator.client().delete_image_set(**IMAGE_SET)
+    emulator.deliver_events()
+    assert len(receiver.requests) == 4
+
+
+def test_without_a_webhook_there_is_nothing_to_wait_for() -> None:
+    emulator = Emulator.from_seed(SEED, transition_reads=0)
+    update(emulator)
+    emulator.deliver_events(0)
+
+
+def test_exec_delivers_the_last_events_before_it_ends(receiver: Receiver, tmp_path: Path) -> None:
+    seed = tmp_path / "seed.json"
+    seed.write_text(json.dumps(SEED))
+    program = f"import boto3; boto3.client('medical-imaging').delete_image_set(**{IMAGE_SET})"
+    options = ["--seed", str(seed), "--events-webhook", receiver.url, "--transition-reads", "0"]
+    command = ["-m", "healthimaging_emulator", "exec", *options, "--", sys.executable, "-c", program]
+    subprocess.run([sys.executable, *command], check=True, timeout=60)
+    assert receiver.statuses == ["DELETING", "DELETED"]
