@@ -52,7 +52,7 @@ clean:
 	rm -rf $(VENV) .clients
 
 $(VENV)/.serve: pyproject.toml constraints.txt | $(VENV)
-	$(INSTALL) .
+	$(INSTALL) '.[boto3,dicom]'
 	touch $@
 
 $(VENV)/.lint: pyproject.toml constraints.txt | $(VENV)

@@ -1,4 +1,4 @@
-"""Make the image sets with pixels of ``fixtures/demo.json``: ``python -m tests.make_demo`` writes them there.
+"""Make the pictures of the demo: ``python -m tests.make_demo`` writes them to ``demo.json`` and ``s3`` in ``fixtures``.
 
 Nobody is real: the pictures are ellipses, and the patients have numbers for names.
 """
@@ -23,6 +23,7 @@ from healthimaging_emulator.healthimaging.metadata import make_uid
 from .conftest import DEMO
 from .demo import CHEST_CT, DUPLICATE_CT, HEAD_MR, HEAD_MR_COPY, KNEE_MR, OTHER_CT, OTHER_DATASTORE
 
+BUCKET = DEMO.parent / "s3" / "demo"
 SIZE = 64
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 COPY_FAILED = "INVALID_REQUEST:  Series of SourceImageSet and DestinationImageSet don't match."
@@ -54,10 +55,13 @@ def draw_knee(_: int) -> np.ndarray[Any, Any]:
     return draw([(0.5, 0.5, 0.3, 0.5, 500), (0.5, 0.24, 0.2, 0.2, 250), (0.5, 0.76, 0.18, 0.2, 260)], 0, "<u2")
 
 
-def make_instance(
-    name: str, modality: str, number: int, pixels: np.ndarray[Any, Any], attributes: dict[str, str]
-) -> Instance:
+def make_instance(*arguments: Any) -> Instance:
     """Read a DICOM file of one picture, as an import would."""
+    return read_instance(make_file(*arguments))
+
+
+def make_file(name: str, modality: str, number: int, pixels: np.ndarray[Any, Any], attributes: dict[str, str]) -> bytes:
+    """Return a DICOM file of one picture."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -74,7 +78,7 @@ def make_instance(
     dataset.PixelData = pixels.tobytes()
     file = io.BytesIO()
     pydicom.dcmwrite(file, dataset, enforce_file_format=True)
-    return read_instance(file.getvalue())
+    return file.getvalue()
 
 
 def describe(
@@ -172,8 +176,23 @@ def make_image_sets() -> list[dict[str, Any]]:
     ]
 
 
+def make_bucket() -> dict[str, bytes]:
+    """Return the files of the bucket that ships with the demo, by their keys."""
+    chest = describe(4, "F", "19930721", "DEMO0005", "20240401", "Chest CT", "CHEST")
+    head = describe(5, "M", "19801004", "DEMO0006", "20240402", "Head MR", "HEAD")
+    return {
+        "chest/ct-1.dcm": make_file("new chest", "CT", 1, draw_chest(1), chest),
+        "chest/ct-2.dcm": make_file("new chest", "CT", 2, draw_chest(2), chest),
+        "head/mr-1.dcm": make_file("new head", "MR", 1, draw_head(1), head),
+        "notes.txt": b"This file is no DICOM, so its import fails.\n",
+    }
+
+
 def main() -> None:
-    """Write the image sets into the demo, one on a line."""
+    """Write the files into the bucket, and the image sets into the demo, one on a line."""
+    for key, content in make_bucket().items():
+        (BUCKET / key).parent.mkdir(parents=True, exist_ok=True)
+        (BUCKET / key).write_bytes(content)
     lines = DEMO.read_text().splitlines()
     start = next(n for n, line in enumerate(lines) if f'"{OTHER_DATASTORE}"' in line)
     made = make_image_sets()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from typing import Any
 
+import pydicom
 import pytest
 
 from healthimaging_emulator import Emulator
@@ -38,6 +40,20 @@ def test_the_demo_is_what_the_program_draws() -> None:
         demo = shipped[made["imageSetId"]]
         assert without_frames(demo) == without_frames(made)
         assert numpy.array_equal(pixels(demo), pixels(made))
+
+
+@pytest.mark.frames
+def test_the_bucket_of_the_demo_is_what_the_program_draws() -> None:
+    from .make_demo import BUCKET, make_bucket
+
+    shipped = {path.relative_to(BUCKET).as_posix(): path for path in BUCKET.rglob("*") if path.is_file()}
+    made = make_bucket()
+    assert shipped.keys() == made.keys()
+    for key, content in made.items():
+        if key.endswith(".dcm"):  # its head names the version of pydicom
+            assert pydicom.dcmread(shipped[key]) == pydicom.dcmread(io.BytesIO(content))
+        else:
+            assert shipped[key].read_bytes() == content
 
 
 def search(client: Any, patient: str) -> dict[str, dict[str, Any]]:

@@ -37,7 +37,8 @@ from healthimaging_emulator.faults.fault import Match
 from healthimaging_emulator.faults.pagination import PaginationKind
 from healthimaging_emulator.healthimaging import metadata_updates
 from healthimaging_emulator.healthimaging.operations import OPERATIONS_BY_NAME
-from healthimaging_emulator.seeds.loader import load_seed
+from healthimaging_emulator.objects import FolderObjects
+from healthimaging_emulator.seeds.loader import find_fixture, load_seed
 from healthimaging_emulator.server.listener import Server
 
 from .clients.conftest import REQUIREMENTS, WHEEL, bash, installed, program
@@ -119,7 +120,8 @@ class Reader:
         except AssertionError as error:
             raise AssertionError(f"{block}: {error}") from error
 
-    def _run(self, block: Block, command: str, *, client: Path | None = None, folder: Path = ROOT) -> str:
+    def _run(self, block: Block, command: str, *, client: Path | None = None, folder: Path | None = None) -> str:
+        folder = folder or (self._home if block.file == "tutorial.md" else ROOT)
         environments = [client or install_extras(block.extras), installed("aws-cli")]
         variables = {
             "PATH": ":".join([*(f"{each}/bin" for each in environments), os.environ["PATH"]]),
@@ -142,7 +144,10 @@ class Reader:
     def _run_session(self, block: Block) -> None:
         commands = re.findall(r"^\$ ((?:.*\\\n)*.*\n)", block.text, re.MULTILINE)
         shown = re.sub(r"^\$ ((?:.*\\\n)*.*\n)", "", block.text, flags=re.MULTILINE)
-        assert self._run(block, "".join(commands)) == shown
+        session = "$HOME/.session"  # the variables of the sessions before, as a shell keeps them
+        before = f'[ ! -f "{session}" ] || . "{session}"\nset -a\n'
+        after = f'export -p | grep -v " PATH=" > "{session}"\n'
+        assert self._run(block, before + "".join(commands) + after) == shown
 
     def _run_python(self, block: Block) -> None:
         folder = self._make_folder(block)
@@ -185,13 +190,13 @@ def install_extras(extras: frozenset[str]) -> Path:
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if BLOCKS[file]], ids=lambda file: file.name)
-def test_the_blocks_of_a_page_work_in_their_order(
-    file: Path, server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    reader = Reader(server, tmp_path, caplog)
-    for block in BLOCKS[file]:
-        if not block.is_setup:
-            reader.run(block)
+def test_the_blocks_of_a_page_work_in_their_order(file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    demo = Emulator.from_seed(s3=FolderObjects(tmp_path / "s3", find_fixture("s3")))  # as of ``serve``
+    with demo.serve() as server:
+        reader = Reader(server, tmp_path, caplog)
+        for block in BLOCKS[file]:
+            if not block.is_setup:
+                reader.run(block)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

@@ -49,7 +49,7 @@ DATA = {"py.typed", "healthimaging/dicom_dictionary.txt", "healthimaging/dicom_l
 def test_the_wheel_holds_the_package_and_nothing_else() -> None:
     files = {name.removeprefix(PACKAGE) for name in repository() if name.startswith(PACKAGE)}
     assert {name for name in files if not name.endswith(".py")} == DATA
-    files |= {f"fixtures/{file.name}" for file in (ROOT / "fixtures").iterdir()}
+    files |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "fixtures").rglob("*") if path.is_file()}
     with zipfile.ZipFile(wheel()) as archive:
         names = set(archive.namelist())
         (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))

@@ -53,7 +53,7 @@ class Emulator:
 
         Raises ``InvalidError``.
         """
-        return cls(load_seed(*(sources or [find_fixture("demo")])), **settings)
+        return cls(load_seed(*(sources or [find_fixture("demo.json")])), **settings)
 
     @property
     def seed(self) -> Seed:

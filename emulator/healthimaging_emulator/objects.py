@@ -37,14 +37,18 @@ class ObjectStore(Protocol):
 
 
 class FolderObjects:
-    """Objects in a folder, which is made when something is written. Files whose name begins with a dot are none."""
+    """Objects in a folder, which is made when something is written. Files whose name begins with a dot are none.
 
-    def __init__(self, folder: Path) -> None:
+    A bucket that the folder does not have is read from ``shipped``, where nothing is written.
+    """
+
+    def __init__(self, folder: Path, shipped: Path | None = None) -> None:
         self._folder = folder
+        self._shipped = shipped
 
     def list_keys(self, bucket: str, prefix: str) -> Iterator[str]:
         """See ``ObjectStore``."""
-        folder = self._folder / bucket
+        folder = self._folder_of(bucket)
         if not folder.is_dir():
             raise ObjectError(f"there is no bucket {bucket} in {self._folder}")
         try:
@@ -55,24 +59,29 @@ class FolderObjects:
 
     def read(self, bucket: str, key: str) -> bytes:
         """See ``ObjectStore``."""
-        return _read_file(self._locate(bucket, key), key)
+        return _read_file(_locate(self._folder_of(bucket), key, bucket), key)
 
     def write(self, bucket: str, key: str, content: bytes) -> None:
         """See ``ObjectStore``."""
-        path = self._locate(bucket, key)
+        path = _locate(self._folder / bucket, key, bucket)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         except OSError as error:
             raise ObjectError(f"{key} in bucket {bucket}: {error.strerror or error}") from None
 
-    def _locate(self, bucket: str, key: str) -> Path:
-        """Return the path of an object, which must lie inside its bucket."""
-        folder = self._folder / bucket
-        path = folder / key
-        if "\0" in key or not path.resolve().is_relative_to(folder.resolve()):
-            raise ObjectError(f"{key} is not inside bucket {bucket}")
-        return path
+    def _folder_of(self, bucket: str) -> Path:
+        """Return the folder of a bucket to read."""
+        own = self._folder / bucket
+        return own if self._shipped is None or own.is_dir() else self._shipped / bucket
+
+
+def _locate(folder: Path, key: str, bucket: str) -> Path:
+    """Return the path of an object, which must lie inside the folder of its bucket."""
+    path = folder / key
+    if "\0" in key or not path.resolve().is_relative_to(folder.resolve()):
+        raise ObjectError(f"{key} is not inside bucket {bucket}")
+    return path
 
 
 def _is_key(key: str) -> bool:
@@ -131,7 +140,7 @@ class ClientObjects:
 
 
 def open_objects(given: Any) -> ObjectStore | None:
-    """Return the objects that a setting names: a folder, the URL of an endpoint, or a boto3 client.
+    """Return the objects that a setting names: a folder, the URL of an endpoint, a boto3 client, or an object store.
 
     Raises ``ImportError`` for an endpoint if the extra ``boto3`` is not installed.
     """
@@ -139,7 +148,9 @@ def open_objects(given: Any) -> ObjectStore | None:
         return None
     if isinstance(given, str) and re.match("https?://", given):
         return ClientObjects(_make_client(given))
-    return FolderObjects(Path(given)) if isinstance(given, (str, Path)) else ClientObjects(given)
+    if isinstance(given, (str, Path)):
+        return FolderObjects(Path(given))
+    return ClientObjects(given) if hasattr(given, "get_object") else given
 
 
 def _make_client(url: str) -> Any:

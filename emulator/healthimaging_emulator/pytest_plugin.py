@@ -111,7 +111,7 @@ def _load(config: pytest.Config, sources: Any) -> Seed:
     listed = sources if isinstance(sources, (list, tuple)) else [sources]
     found = [config.rootpath / each if isinstance(each, (str, Path)) else each for each in listed]
     try:
-        loaded = load_seed(*(found or [find_fixture("demo")]))
+        loaded = load_seed(*(found or [find_fixture("demo.json")]))
     except InvalidError as error:
         raise pytest.fail.Exception(f"the seed cannot be loaded: {error}", pytrace=False) from None
     if is_configured:

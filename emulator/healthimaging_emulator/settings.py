@@ -168,7 +168,9 @@ class Settings:
         None,
         "Folder that holds a folder for each bucket, or URL of an S3, for imports.  [default: ./s3]",
         "a folder, the URL of an endpoint, or a boto3 client for S3",
-        lambda v: v is None or (isinstance(v, (str, Path)) and v != "") or hasattr(v, "get_object"),
+        lambda v: (
+            v is None or (isinstance(v, (str, Path)) and v != "") or hasattr(v, "get_object") or hasattr(v, "list_keys")
+        ),
     )
     events_webhook: str | None = _declare(
         None,

@@ -60,6 +60,26 @@ def test_settings_are_options_and_variables(tmp_path: Path) -> None:
     assert [len(following["imageSetPropertiesList"]), following["imageSetPropertiesList"][0]["versionId"]] == [9, "130"]
 
 
+@pytest.mark.parametrize("has_seed", [False, True])
+def test_the_demo_has_a_bucket_and_outputs_are_written_to_the_present_folder(tmp_path: Path, has_seed: bool) -> None:
+    options = ["--seed", str(DEMO)] if has_seed else []
+    with serving(*options, cwd=str(tmp_path)) as (_, banner):
+        url = f"http://emulator@127.0.0.1:{Address(banner).port}"
+        keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "region_name": "us-east-1"}
+        client = boto3.client("medical-imaging", endpoint_url=url, **keys)
+        started = client.start_dicom_import_job(
+            datastoreId=DATASTORE,
+            dataAccessRoleArn="arn:aws:iam::123456789012:role/any",
+            inputS3Uri="s3://demo/",
+            outputS3Uri="s3://results/",
+        )
+        job = {"datastoreId": DATASTORE, "jobId": started["jobId"]}
+        statuses = [client.get_dicom_import_job(**job)["jobProperties"]["jobStatus"] for _ in range(3)]
+    assert statuses == ["SUBMITTED", "IN_PROGRESS", "FAILED" if has_seed else "COMPLETED"]
+    written = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
+    assert written == ([] if has_seed else ["failure.ndjson", "job-output-manifest.json", "success.ndjson"])
+
+
 def test_faults_and_a_control_token(tmp_path: Path) -> None:
     faults = tmp_path / "faults.yaml"
     faults.write_text("[{times: 1, error: {code: ThrottlingException}}]")

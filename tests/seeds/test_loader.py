@@ -170,7 +170,7 @@ def test_a_seed_that_is_written_loads_again() -> None:
 
 
 def test_a_bundled_seed_is_found_by_its_name() -> None:
-    assert find_fixture("demo") == ROOT / "fixtures" / "demo.json"
+    assert find_fixture("demo.json") == ROOT / "fixtures" / "demo.json"
 
 
 def test_data_stores_and_versions_are_counted_before_they_are_made() -> None:

@@ -52,7 +52,7 @@ def exec_(
 
     Example: healthimaging-emulator exec --seed my-seed.json -- pytest
     """
-    loaded = load(seed or [find_fixture("demo")], faults)
+    loaded = load(seed or [find_fixture("demo.json")], faults)
     with signals_blocked(FORWARDED | {signal.SIGCHLD}):
         with background_log(log_level):
             emulator = make_emulator(loaded, settings)

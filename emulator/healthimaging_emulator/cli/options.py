@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
+from pathlib import Path
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,9 @@ from ..documents import find_documents
 from ..emulator import Emulator
 from ..errors import InvalidError, invalid, suggestion
 from ..healthimaging.baseline import Baseline, count_versions
+from ..objects import FolderObjects
 from ..seeds.build import OnRead
-from ..seeds.loader import Seed, load_seed
+from ..seeds.loader import Seed, find_fixture, load_seed
 from ..settings import DECLARED, DEFAULT_PORT, PREFIX, Setting, Settings
 
 if TYPE_CHECKING:
@@ -154,7 +156,8 @@ def emulator_options(command: Any) -> Any:
         if credentials and not require_signature:
             raise click.UsageError("credentials are only used with --require-signature")
         settings = {name: options.pop(name) for name in DECLARED}
-        settings["s3"] = settings["s3"] or DEFAULT_S3
+        if settings["s3"] is None:  # the demo has a bucket, too
+            settings["s3"] = DEFAULT_S3 if options["seed"] else FolderObjects(Path(DEFAULT_S3), find_fixture("s3"))
         return command(settings=settings | {"credentials": credentials}, **options)
 
     every = (*SEED_OPTIONS, *SIGNATURE_OPTIONS, *SETTING_OPTIONS)

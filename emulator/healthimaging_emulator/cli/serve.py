@@ -79,7 +79,7 @@ def serve(
     Example: healthimaging-emulator serve --seed my-seed.json --port 0
     """
     signal.signal(signal.SIGTERM, lambda *_: os._exit(1))  # process 1 of a container has no default handler
-    sources = seed or (str(find_fixture("demo")),)
+    sources = seed or (str(find_fixture("demo.json")),)
     files = SeedFiles(sources, faults)
     loaded = files.load()
     names = [name for name in (host, *settings["control_hosts"]) if name not in ("", "0.0.0.0", "::")]

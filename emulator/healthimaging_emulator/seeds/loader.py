@@ -59,9 +59,9 @@ def build_seed(named: Iterable[tuple[str, Path | None, SeedDocument]], on_read: 
 
 
 def find_fixture(name: str) -> Path:
-    """Return the file of a bundled seed: inside the package when installed, beside it in a checkout."""
+    """Return a bundled seed, or the folder of buckets: inside the package when installed, beside it in a checkout."""
     package = Path(__file__).parents[1]
-    inside, beside = (folder / "fixtures" / f"{name}.json" for folder in (package, package.parents[1]))
+    inside, beside = (folder / "fixtures" / name for folder in (package, package.parents[1]))
     return inside if inside.exists() else beside
 
 
