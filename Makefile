@@ -60,7 +60,7 @@ $(VENV)/.lint: pyproject.toml constraints.txt | $(VENV)
 	touch $@
 
 $(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)
-	$(INSTALL) '.[boto3]' --group bench
+	$(INSTALL) '.[boto3,dicom]' --group bench
 	touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)

@@ -18,7 +18,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib import pyplot
 
-from . import baseline, cases, peers, search, size
+from . import baseline, cases, imports, peers, search, size
 from .measure import Benchmark, Row, explain, run
 
 HERE = Path(__file__).parent
@@ -30,6 +30,7 @@ TABLES: dict[str, tuple[Benchmark, ...]] = {
     "Tests": (cases.a_hundred_tests, size.fresh),
     "Size": (size.last_page, size.append, size.loading),
     "Search": (search.first, search.pages, search.others),
+    "Imports": (imports.job_of_many_files, imports.listing_meanwhile),
     "More than one process": (cases.replicas,),
     "Overhead": (cases.idle_memory, cases.plugin, cases.faults_and_journal),
 }

@@ -18,6 +18,7 @@ from pydicom.uid import UID
 
 from healthimaging_emulator import Emulator, Fault, pipeline
 from healthimaging_emulator.healthimaging.imports.grouping import merge_documents
+from healthimaging_emulator.healthimaging.imports.instance import read_instance
 from healthimaging_emulator.messages import Wait
 from tests.demo import UNKNOWN
 from tests.raw import until
@@ -435,6 +436,19 @@ def test_a_workflow_fault_fails_a_job_and_nothing_is_imported(service: Service, 
     assert (job["jobStatus"], job["message"], found(service)) == ("FAILED", "INVALID_REQUEST:  Not today.", {})
 
 
+def test_frames_beyond_the_limit_are_not_kept_while_a_job_reads(bucket: Bucket) -> None:
+    for number in range(3):
+        bucket.put("CT_small.dcm", f"scan/{number}.dcm", as_instance(number))
+    (frame,) = read_instance((SHIPPED / "CT_small.dcm").read_bytes()).frames.values()
+    service = Service(Emulator.from_seed(SEED, s3=bucket.root, max_metadata=3 * len(frame) - 1))
+    job = run(service)
+    reasons = {line["inputFile"]: line["exception"]["message"] for line in bucket.read(job, "FAILURE/failure.ndjson")}
+    assert list(reasons) == ["scan/2.dcm"]
+    assert reasons["scan/2.dcm"].startswith("The emulator's limit is exceeded: ")
+    (image_set,) = found(service)
+    assert found(service)[image_set]["DICOMTags"]["DICOMNumberOfStudyRelatedInstances"] == 2
+
+
 def test_a_limit_of_the_emulator_is_the_failure_of_its_files(bucket: Bucket) -> None:
     ours = Service(Emulator.from_seed(SEED, s3=bucket.root, max_versions=2))  # one for the job
     bucket.put("CT_small.dcm")
@@ -586,7 +600,7 @@ def test_a_bug_in_the_emulator_fails_the_job_and_is_logged(
     service: Service, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     bucket.put("CT_small.dcm")
-    monkeypatch.setattr("healthimaging_emulator.healthimaging.imports.job.read_instance", lambda _: 1 / 0)
+    monkeypatch.setattr("healthimaging_emulator.healthimaging.imports.reader.read_instance", lambda _: 1 / 0)
     with caplog.at_level(logging.ERROR):
         job = run(service)
     assert job["message"] == "INTERNAL_ERROR:  The import failed in the emulator - its log has the reason."

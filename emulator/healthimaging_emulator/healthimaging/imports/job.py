@@ -1,8 +1,8 @@
 """Carry out import jobs: read the files of a job, group them into image sets, and write its outputs.
 
-A job is a thread of its own. It parses without the lock of the store, and takes it once for each image set that it
-writes. Jobs of one account write one after another. A job that a reset has dropped ends before its next file, and
-writes nothing more.
+A job is a thread of its own, and reads most files in a child process. It reads without the lock of the store, and takes
+it once for each image set that it writes. Jobs of one account write one after another. A job that a reset has dropped
+ends before its next file, and writes nothing more.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from typing import Any
 
@@ -26,9 +26,10 @@ from ..metadata import Metadata, metadata_of
 from ..records import ImageSet, ImportJob, Version
 from ..store import Store
 from .grouping import Group, find_deleted, find_group, merge_documents, split_series
-from .instance import Instance, NotImportable, make_document, read_instance
+from .instance import Instance, NotImportable, make_document
 from .outputs import SERVER_ERROR, Failure, Imported, Outcome, write_outputs
 from .pixels import has_codecs
+from .reader import FileReader
 from .seeded import SeededImport
 
 log = logging.getLogger("healthimaging_emulator")
@@ -80,8 +81,9 @@ class Imports:
     def _carry_out(self, job: ImportJob, fails_file: Callable[[], bool]) -> str | None:
         """Import the files of a job, and return its message. Raises ``_JobFailed``."""
         seeded = self._store.find_seeded_import(job.input_s3_uri)
-        files = self._list_files(job) if seeded is None else _list_seeded(seeded)
-        instances, outcome = self._read_files(job, files, fails_file)
+        with closing(FileReader()) as reader:
+            files = self._list_files(job, reader) if seeded is None else _list_seeded(seeded)
+            instances, outcome = self._read_files(job, files, fails_file)
         for of_series in _by_series(instances):
             for group in split_series(of_series):
                 with self._writing:
@@ -93,7 +95,7 @@ class Imports:
         is_uncompressed = seeded is None and not has_codecs() and any(each.frames for each in instances.values())
         return NO_CODECS if is_uncompressed else None
 
-    def _list_files(self, job: ImportJob) -> Iterator[File]:
+    def _list_files(self, job: ImportJob, reader: FileReader) -> Iterator[File]:
         """Yield the files of a job as S3 has them. Raises ``_JobFailed``."""
         objects = self._objects
         if objects is None:
@@ -101,7 +103,7 @@ class Imports:
         bucket, prefix = split_uri(job.input_s3_uri)
         try:
             for key in objects.list_keys(bucket, prefix):
-                yield key, partial(_read_object, objects, bucket, key)
+                yield key, partial(_read_object, reader, objects, bucket, key)
         except ObjectError as error:
             raise _JobFailed(_to_message(f"Input cannot be read - {error}")) from None
 
@@ -109,7 +111,7 @@ class Imports:
         self, job: ImportJob, files: Iterator[File], fails_file: Callable[[], bool]
     ) -> tuple[dict[str, Instance], Outcome]:
         instances: dict[str, Instance] = {}
-        outcome = Outcome()
+        outcome, size = Outcome(), 0
         quota = self._store.settings.quota("import-files")
         for number, (key, read) in enumerate(files, start=1):
             if job.work.is_cancelled:
@@ -119,8 +121,14 @@ class Imports:
             try:
                 if fails_file():
                     outcome.failed[key] = FAULT_FAILURE
-                else:
-                    instances[key] = read()
+                    continue
+                instance = read()
+                added = sum(map(len, instance.frames.values()))
+                self._store.settings.check_limit("metadata", size + added)  # before they fill the memory
+                size += added
+                instances[key] = instance
+            except LimitExceededError as error:
+                outcome.failed[key] = _limit_failure(error)
             except NotImportable as error:
                 outcome.failed[key] = Failure(error.message)
             except ImportError as error:
@@ -152,8 +160,7 @@ class Imports:
         try:
             outcome.imported |= dict.fromkeys(instances, self._write(job, instances))
         except LimitExceededError as error:
-            failure = Failure(f"The emulator's limit is exceeded: {error.detail}.")
-            outcome.failed |= dict.fromkeys(instances, failure)
+            outcome.failed |= dict.fromkeys(instances, _limit_failure(error))
         except InvalidError as error:
             outcome.failed |= dict.fromkeys(instances, Failure(f"The emulator cannot store it: {error.message}."))
         except NotImportable as error:
@@ -234,9 +241,13 @@ class Imports:
         return metadata
 
 
-def _read_object(objects: ObjectStore, bucket: str, key: str) -> Instance:
+def _limit_failure(error: LimitExceededError) -> Failure:
+    return Failure(f"The emulator's limit is exceeded: {error.detail}.")
+
+
+def _read_object(reader: FileReader, objects: ObjectStore, bucket: str, key: str) -> Instance:
     try:
-        return read_instance(objects.read(bucket, key))
+        return reader.read(objects.read(bucket, key))
     except ObjectError as error:
         raise NotImportable(error.message) from None
 
