@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 PYTHON310 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python) $(shell command -v python3.10))
 
-.PHONY: serve test lint soak fuzz lowest audit lock bench clean
+.PHONY: serve test lint soak fuzz live lowest audit lock bench clean
 
 serve: $(VENV)/.serve
 	$(BIN)/healthimaging-emulator serve
@@ -24,6 +24,10 @@ soak: $(VENV)/.test
 
 fuzz: $(VENV)/.test
 	FUZZ=long $(BIN)/pytest tests/fuzz
+
+# Asks AWS, with HEALTHIMAGING_LIVE=1, where the emulator had to choose; otherwise the emulator itself.
+live: $(VENV)/.test
+	$(BIN)/python -m tests.live
 
 # The lowest versions that pyproject.toml allows, on the lowest Python.
 lowest: $(VENV)/.test
