@@ -385,9 +385,27 @@ def test_replacing_the_machine_and_giving_it_back_ends_no_duration(name: str, at
 
 
 @tools
-def test_a_latency_is_virtual_while_the_machine_is_stopped(emulator: Emulator, replace: Any) -> None:
-    emulator.faults.add(Fault.latency(30))
+@pytest.mark.parametrize("at", ["2001-01-01T00:00:00Z", "2199-01-01T00:00:00Z"])
+@pytest.mark.parametrize("name", DURATIONS)
+def test_replacing_the_machine_again_ends_no_duration(name: str, at: str, replace: Any) -> None:
+    emulator, duration = make_emulator(), DURATIONS[name]
     with replace("2024-01-01T00:00:00Z"):
+        begun = duration.begin(emulator)
+        with replace(at) as machine:
+            assert not duration.is_over(emulator, begun)
+            machine.tick(30)
+            assert not duration.is_over(emulator, begun)
+    with replace(at) as machine:
+        assert not duration.is_over(emulator, begun)
+        machine.tick(30)
+        assert duration.is_over(emulator, begun)
+
+
+@tools
+@pytest.mark.parametrize("ticks", [False, True])
+def test_a_latency_is_virtual_while_the_machine_is_replaced(emulator: Emulator, replace: Any, ticks: bool) -> None:
+    emulator.faults.add(Fault.latency(30))
+    with replace("2024-01-01T00:00:00Z", tick=ticks):
         call(make_client(emulator), "GetImageSet")
     assert emulator.calls[0].attempts[0].delay == 30
 

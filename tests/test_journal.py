@@ -55,6 +55,22 @@ def numbered(number: int) -> str:
 # Grouping.
 
 
+def test_the_sdk_for_php_has_headers_of_its_own(journal: Journal, client: Client) -> None:
+    for retries in range(3):
+        headers = {"aws_sdk_invocation_id": "php", "aws_sdk_retry": f"{retries}/{100 * retries}"}
+        client.attempt(None, code="ThrottlingException", **headers)
+    (call,) = journal.snapshot()
+    assert (call.invocation_id, [attempt.number for attempt in call.attempts]) == ("php", [1, 2, 3])
+
+
+@pytest.mark.parametrize("retries", ["", "x/0", "/100", "12345678901/0"])
+def test_a_count_that_cannot_be_read_is_counted_here(journal: Journal, client: Client, retries: str) -> None:
+    for _ in range(2):
+        client.attempt(None, aws_sdk_invocation_id="php", aws_sdk_retry=retries)
+    (call,) = journal.snapshot()
+    assert [attempt.number for attempt in call.attempts] == [1, 2]
+
+
 def test_attempts_of_one_invocation_are_one_call(journal: Journal, client: Client, clock: Clock) -> None:
     agent = "Boto3/1 cfg/retry-mode#standard x"
     client.attempt("a", code="ThrottlingException", amz_sdk_request=numbered(1), user_agent=agent)

@@ -125,7 +125,7 @@ def test_the_wheel_alone_is_enough(version: str, python: str, tmp_path: Path) ->
         return finished.stdout + finished.stderr
 
     missing = [
-        f"No module named '{module}'; install the extra {extra}, as in pip install '/path/to/clone[{extra}]'"
+        f"{module} is needed: pip install 'healthimaging-emulator[{extra}]'"
         for module, extra in (("boto3", "boto3"), ("botocore", "sigv4"))
     ]
     assert run("python", "-W", "error", "-c", SMOKE) == f"50\nLOCKED\nRoe\n{missing}\n"
@@ -135,12 +135,12 @@ def test_the_wheel_alone_is_enough(version: str, python: str, tmp_path: Path) ->
     assert run("healthimaging-emulator", "exec", "--", "true") == ""
     strict = ("--require-signature", "--credential", "a:s")
     assert run("healthimaging-emulator", "exec", *strict, "--", "true", code=1) == (
-        "Error: No module named 'botocore'; install the extra sigv4, as in pip install '/path/to/clone[sigv4]'\n"
+        "Error: botocore is needed: pip install 'healthimaging-emulator[sigv4]'\n"
     )
     assert run("healthimaging-emulator", "serve", "--port", "0", "--tls-self-signed", code=1) == (
-        "Error: No module named 'trustme'; install the extra tls, as in pip install '/path/to/clone[tls]'\n"
+        "Error: trustme is needed: pip install 'healthimaging-emulator[tls]'\n"
     )
     capture = ("--datastore-id", DATASTORE, "--image-set-id", MANY)
     assert run("healthimaging-emulator", "seed", "capture", *capture, code=1) == (
-        "Error: No module named 'botocore'; install the extra boto3, as in pip install '/path/to/clone[boto3]'\n"
+        "Error: botocore is needed: pip install 'healthimaging-emulator[boto3]'\n"
     )

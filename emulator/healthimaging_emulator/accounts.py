@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .clock import Clock
 from .credentials import DEFAULT_ACCOUNT, DEFAULT_REGION
-from .errors import InvalidError
+from .errors import ConflictError, InvalidError, NotOpenError
 from .faults.engine import Faults
 from .handles import DatastoreHandle, ImageSetHandle
 from .healthimaging.events import Event
@@ -18,7 +19,7 @@ from .healthimaging.imports.job import Imports
 from .healthimaging.records import NewVersionMembers
 from .healthimaging.store import Store
 from .interfaces import RESET_SCOPES, ResetScope
-from .journal import Journal, JournalSnapshot
+from .journal import MAX_TEXT, Journal, JournalSnapshot
 from .objects import ObjectStore, open_objects
 from .seeds.loader import Seed, load_seed
 from .seeds.writer import write_seed
@@ -151,11 +152,40 @@ def _open_webhook(url: str | None) -> Webhook | None:
     return Webhook(url)
 
 
+FIRST_TEST_ACCOUNT = "900000000000"
+"""From this id on, accounts are those of tests, which open them."""
+
+MOST_ENDED = 10_000
+"""Test accounts whose names are remembered after their test has ended."""
+
+MOST_STRAYS = 100
+"""Requests of test accounts that are not open, of which the last ones are kept."""
+
+
+class Stray(NamedTuple):
+    """A request of a test account that was not open. ``test`` is the name of the test that had it, if one had."""
+
+    account: str
+    test: str | None
+    method: str
+    path: str
+
+
 class Accounts:
-    """All accounts of an emulator, made when they are first asked for."""
+    """All accounts of an emulator, made when they are first asked for; those of tests when they are opened.
+
+    ``named`` are the ids that a test has used, in this process or through the control API. In this process, requests
+    of all others belong to the default account; with ``adopts_unnamed``, those to a server belong to the test account
+    that was opened last.
+    """
 
     def __init__(self, seed: Seed, settings: Settings) -> None:
         self.seed = seed
+        self.named: set[str] = set()
+        self.adopts_unnamed = False
+        self.strays: deque[Stray] = deque(maxlen=MOST_STRAYS)
+        self._open: dict[str, str] = {}
+        self._ended: OrderedDict[str, str] = OrderedDict()
         self._settings = settings
         self._objects = open_objects(settings.s3)
         self.webhook = _open_webhook(settings.events_webhook)
@@ -165,13 +195,53 @@ class Accounts:
     def get(self, id: str = DEFAULT_ACCOUNT) -> Account:
         """Return an account, which begins with the seed.
 
-        Raises ``InvalidError`` for an id that does not have 12 digits, and ``LimitExceededError`` for too many.
+        Raises ``InvalidError`` for an id that does not have 12 digits, ``NotOpenError`` for a test account that is not
+        open, and ``LimitExceededError`` for too many.
         """
         found = self._accounts.get(id)
         if found:
             return found
-        if not isinstance(id, str) or not re.fullmatch("[0-9]{12}", id):
-            raise InvalidError(f"invalid account id {id!r}: expected 12 digits")
+        _check_id(id)
+        if id >= FIRST_TEST_ACCOUNT and id not in self._open:
+            raise NotOpenError(self._explain_not_open(id))
+        return self._create(id)
+
+    def find_in_process(self, id: str) -> Account:
+        """Return the account of a request of this process. Raises as ``get`` does."""
+        return self.get(id if id in self.named else DEFAULT_ACCOUNT)
+
+    def find_served(self, id: str) -> Account:
+        """Return the account of a request to a server. Raises as ``get`` does."""
+        if self.adopts_unnamed and id < FIRST_TEST_ACCOUNT and id not in self.named:
+            id = next(reversed(self._open), id)
+        return self.get(id)
+
+    def open(self, id: str, name: str) -> Account:
+        """Open a test account under the name of its test. It begins with the seed, and is open until it is removed.
+
+        Raises ``InvalidError`` for the id of no test account, and ``ConflictError`` for one that is open.
+        """
+        _check_id(id)
+        if id < FIRST_TEST_ACCOUNT:
+            raise InvalidError(f"invalid test account {id!r}: expected an id from {FIRST_TEST_ACCOUNT} on")
+        if self._open.setdefault(id, name) is not name:
+            raise ConflictError(f"account {id} is open already, for {self._open[id]}")
+        self._ended.pop(id, None)
+        return self._create(id)
+
+    def note_stray(self, id: str, method: str, path: str) -> None:
+        """Note a request of a test account that is not open."""
+        self.strays.append(Stray(id, self._ended.get(id), method[:MAX_TEXT], path[:MAX_TEXT]))
+
+    def _explain_not_open(self, id: str) -> str:
+        if id not in self._ended:
+            return f"Account {id} is a test account, and no test has opened it: PUT /_emulator/accounts/{id}"
+        return (
+            f"Account {id} is that of {self._ended[id]}, which has ended. A client that is kept in a global, in an "
+            "lru_cache, in a session or in a forkserver still signs as that account: make it inside each test."
+        )
+
+    def _create(self, id: str) -> Account:
         with self._creating:
             if id not in self._accounts:
                 self._settings.check_limit("accounts", len({*self._accounts, DEFAULT_ACCOUNT, id}))
@@ -193,3 +263,13 @@ class Accounts:
         with self._creating:
             if self._accounts.get(account.id) is account:
                 del self._accounts[account.id]
+            name = self._open.pop(account.id, None)
+            if name is not None:
+                self._ended[account.id] = name
+                while len(self._ended) > MOST_ENDED:
+                    self._ended.popitem(last=False)
+
+
+def _check_id(id: str) -> None:
+    if not isinstance(id, str) or not re.fullmatch("[0-9]{12}", id):
+        raise InvalidError(f"invalid account id {id!r}: expected 12 digits")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Hashable
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -118,6 +119,11 @@ class Clock:
             return self._began_at + self._passed
 
     @property
+    def is_virtual(self) -> bool:
+        """Whether waiting is only recorded: the clock is frozen, or a test has replaced the machine's clock."""
+        return self._frozen_at is not None or _replacement_of_the_clock() is not None
+
+    @property
     def is_frozen(self) -> bool:
         """Whether time stands still, here or because a test has stopped the machine's clock."""
         return self._frozen_at is not None or _is_machine_stopped()
@@ -166,12 +172,19 @@ class Clock:
         return time.monotonic() if self._replacement is None else time.time()
 
 
-def _replacement_of_the_clock() -> str | None:
-    """Name the tool that a test uses to replace the machine's clock, if it does."""
+def _replacement_of_the_clock() -> Hashable | None:
+    """Return the tool that a test uses to replace the machine's clock, if it does, and the present use of it.
+
+    Inside one use, a step of the replaced clock is time that passes; the beginning and the end of one are not.
+    """
     if time.time.__module__ != "time":
-        return "freezegun"  # or any other that replaces ``time.time``
+        freezegun = sys.modules.get("freezegun.api")  # or any other that replaces ``time.time``
+        return "freezegun", *map(id, getattr(freezegun, "freeze_factories", ())[-1:])
     time_machine = sys.modules.get("time_machine")  # it replaces the clock in C
-    return "time-machine" if time_machine and time_machine.escape_hatch.is_travelling() else None
+    if time_machine is None or not time_machine.escape_hatch.is_travelling():
+        return None
+    stack: Any = getattr(time_machine, "traveller_stack", ()) or getattr(time_machine, "coordinates_stack", ())
+    return "time-machine", *map(id, stack[-1:])
 
 
 def _is_machine_stopped() -> bool:

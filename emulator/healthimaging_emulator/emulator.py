@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .accounts import Account, Accounts
 from .credentials import DEFAULT_ACCOUNT, check_credentials, pick_credentials
-from .errors import NotFoundError, requires_extra, suggestion
+from .errors import NotFoundError, NotOpenError, requires_extra, suggestion
 from .handles import DatastoreHandle, ImageSetHandle
 from .interfaces import ResetScope
 from .pipeline import Pipeline
@@ -60,6 +61,13 @@ class Emulator:
         """The seed that every account begins with."""
         return self._accounts.seed
 
+    def adopt_unnamed(self) -> None:
+        """Let requests to a server belong to the test account that was opened last, unless a test names their account.
+
+        So a client with credentials of its own is seen by the test that runs.
+        """
+        self._accounts.adopts_unnamed = True
+
     def replace_seed(self, seed: Seed) -> None:
         """Let every account, also those to come, begin again with another seed."""
         self._accounts.put(seed)
@@ -67,10 +75,16 @@ class Emulator:
     def account(self, id: str = DEFAULT_ACCOUNT) -> Account:
         """Return an account, which begins with the seed when it is first asked for.
 
-        Raises ``InvalidError`` for an id that does not have 12 digits, since no client could be that account, and
-        ``LimitExceededError`` if there are too many.
+        Clients in this process belong to the account of their access key id from then on; before, they all are the
+        default account. Raises ``InvalidError`` for an id that does not have 12 digits, since no client could be that
+        account, and ``LimitExceededError`` if there are too many.
         """
-        return self._accounts.get(id)
+        try:
+            found = self._accounts.get(id)
+        except NotOpenError:
+            found = self._accounts.open(id, "a test in this process")
+        self._accounts.named.add(id)
+        return found
 
     @property
     def accounts(self) -> list[Account]:
@@ -157,8 +171,10 @@ class Emulator:
         with requires_extra("boto3"):  # which is slow to import
             from .transports.boto3_transport import make_client
 
-        options = self._client_defaults(options.get("aws_access_key_id")) | options
-        return make_client(self._pipeline.handle, backoff=backoff, **options)
+        id = options.get("aws_access_key_id")
+        if id is not None and re.fullmatch("[0-9]{12}", id):
+            self.account(id)
+        return make_client(self._pipeline.handle_in_process, backoff=backoff, **(self._client_defaults(id) | options))
 
     def _client_defaults(self, id: str | None = None) -> dict[str, Any]:
         """Return the options of boto3 that make a client sign as the settings require."""
@@ -191,7 +207,7 @@ class Emulator:
         with requires_extra("boto3"):
             from .transports.botocore_patch import patch_clients
 
-        with patch_clients(self._pipeline.handle, backoff=backoff, defaults=self._client_defaults()):
+        with patch_clients(self._pipeline.handle_in_process, backoff=backoff, defaults=self._client_defaults()):
             yield self
 
     def serve(self, host: str = "127.0.0.1", port: int = 0, *, tls: SSLContext | None = None) -> Server:

@@ -43,6 +43,10 @@ class LimitExceededError(EmulatorError, ValueError):
         return self.message.removeprefix("limit exceeded: ")
 
 
+class NotOpenError(NotFoundError):
+    """A test account is used before its test has opened it, or after its test has ended."""
+
+
 class ForbiddenError(EmulatorError):
     """The control API does not serve this caller."""
 
@@ -62,8 +66,9 @@ def requires_extra(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        advice = f"install the extra {extra}, as in pip install '/path/to/clone[{extra}]'"
-        raise ImportError(f"{error}; {advice}", name=error.name) from None
+        module = (error.name or "").partition(".")[0]
+        advice = f"{module} is needed: pip install 'healthimaging-emulator[{extra}]'"
+        raise ImportError(advice, name=error.name) from None
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

@@ -33,7 +33,16 @@ MAX_INPUT = 2000
 
 
 _ATTEMPT = re.compile(r"attempt=([0-9]{1,9})").search
+_RETRIES = re.compile(r"([0-9]{1,9})/").match
 _RETRY_MODE = re.compile(r"cfg/retry-mode#(\w{1,100})").search
+
+
+def _read_attempt(headers: Mapping[str, str]) -> int | None:
+    """Return the number of an attempt, from 1, as the SDK counts it; the one for PHP counts retries, from 0."""
+    if counted := _ATTEMPT(headers.get("amz-sdk-request", "")):
+        return int(counted[1])
+    retries = _RETRIES(headers.get("aws-sdk-retry", ""))
+    return int(retries[1]) + 1 if retries else None
 
 
 class Attempt(Struct, rename="camel", kw_only=True, repr_omit_defaults=True):
@@ -213,14 +222,14 @@ class Journal:
         ``skipped_pause`` is the part of the client's pause that its transport left out, in seconds.
         """
         method, path = method[:MAX_TEXT], path[:MAX_TEXT]
-        invocation_id = headers.get("amz-sdk-invocation-id", "")[:MAX_TEXT] or None
-        counted = _ATTEMPT(headers.get("amz-sdk-request", ""))
+        id = headers.get("amz-sdk-invocation-id") or headers.get("aws-sdk-invocation-id", "")
+        invocation_id = id[:MAX_TEXT] or None
+        number = _read_attempt(headers)
         mode = _RETRY_MODE(headers.get("user-agent", ""))
         with self._lock:
             key = (invocation_id, method, path) if invocation_id else object()
             call = self._calls.get(key)
-            number = int(counted[1]) if counted else len(call.attempts) + 1 if call else 1
-            attempt = Attempt(number=number, time=moment.date)
+            attempt = Attempt(number=number or (len(call.attempts) + 1 if call else 1), time=moment.date)
             if call is None:
                 call = self._calls[key] = Call(
                     invocation_id=invocation_id, method=method, path=path, retry_mode=mode and mode[1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from .aws.pagination import Listing, Tokens
 from .aws.rest_json import check_request, make_omitting_type, parse_input, serialize_error, serialize_output
 from .aws.validation import validate
 from .clock import Moment
-from .errors import LimitExceededError, requires_extra
+from .errors import LimitExceededError, NotOpenError, requires_extra
 from .faults.connection import NoAnswer
 from .faults.effect import Target
 from .faults.engine import NO_INJECTION, Injection, RequestView
@@ -62,15 +62,25 @@ class Pipeline:
             for operation in OPERATIONS:
                 make_omitting_type(operation.output)  # now, before there are threads; it is cached
 
-    def handle(self, request: Request, exchange: Exchange) -> Steps:
+    def handle_in_process(self, request: Request, exchange: Exchange) -> Steps:
+        """Answer a request of this process, where all keys are one account until a test names another."""
+        return self.handle(request, exchange, find_account=self._accounts.find_in_process)
+
+    def handle(
+        self, request: Request, exchange: Exchange, *, find_account: Callable[[str], Account] | None = None
+    ) -> Steps:
         """Answer a request. The service throttles and authorizes before it validates, so faults come first too."""
         authorization = parse_authorization(request.headers.get("authorization", ""))
         refusal = self._verify(request, authorization)
         caller = authorization.caller if refusal is None else Caller()
         try:
-            account = self._accounts.get(caller.account)
+            account = (find_account or self._accounts.find_served)(caller.account)
+        except NotOpenError as error:
+            self._accounts.note_stray(caller.account, request.method, request.path)
+            return serialize_error(AccessDeniedException(error.message))
         except LimitExceededError as error:
             return serialize_error(AccessDeniedException(f"The emulator's limit is exceeded: {error.detail}."))
+        caller = caller._replace(account=account.id)
         moment, pause = account.clock.read(), exchange.skipped_pause
         call, attempt = account.journal.begin(request.method, request.path, request.headers, moment, pause)
         injection, effect_acted, has_succeeded = NO_INJECTION, False, False

@@ -35,6 +35,15 @@ class Setting(NamedTuple):
     is_list: bool = False
     is_secret: bool = False
 
+    def read_all(self, text: str) -> Any:
+        """Return the value that a text stands for: of a list, commas or spaces separate the entries.
+
+        Raises ``ValueError``.
+        """
+        if self.is_list:
+            return [each for each in re.split(r"[,\s]+", text) if each]
+        return None if text.lower() == "none" and self.is_valid(None) else self.read(text)
+
     def show(self, value: Any) -> str:
         """Return a value for a message, or nothing if it is a secret."""
         return "" if self.is_secret else f" {value!r}"

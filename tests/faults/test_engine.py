@@ -310,7 +310,7 @@ ARN_PATTERN = (
 )
 PAGINATION_KINDS = "cycle, drop-token, duplicate-item, empty-page, repeat-token, skip-item, stale-token"
 MEMBERS = (
-    "id, match, skip, every, times, probability, seed, expiresAfter, when, error, rateLimit, pagination, "
+    "id, match, skip, every, times, probability, seed, expiresAfter, when, first, error, rateLimit, pagination, "
     "corrupt, connection, workflow, respond, latency"
 )
 
@@ -725,3 +725,20 @@ def record_journal() -> bytes:
 
 def test_two_runs_under_a_frozen_clock_have_the_same_journal() -> None:
     assert record_journal() == record_journal()
+
+
+# Order.
+
+
+def test_a_fault_can_be_put_in_front_of_those_that_are_there() -> None:
+    seed = {"datastores": [], "faults": [{"id": "seeded", "error": {"code": "ConflictException"}}]}
+    emulator = Emulator.from_seed(seed)
+    emulator.faults.add(Fault.error("ThrottlingException", id="last"))
+    emulator.faults.add(
+        Fault.error("InternalServerException", id="one", first=True),
+        Fault.error("ThrottlingException", id="behind"),
+        {"id": "two", "first": True, "error": {"code": "AccessDeniedException"}},
+    )
+    assert [fault.id for fault in emulator.faults] == ["one", "two", "seeded", "last", "behind"]
+    assert [status.id for status in emulator.faults.add(Fault.latency(0, id="new", first=True))] == ["new"]
+    assert next(iter(emulator.faults)).id == "new"

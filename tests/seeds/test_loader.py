@@ -686,7 +686,4 @@ def test_without_the_extra_the_message_names_it(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "pydicom.errors", None)
     with pytest.raises(InvalidError) as raised:
         load_seed(seed)
-    assert raised.value.message == (
-        "CT_small.dcm: import of pydicom.errors halted; None in sys.modules; "
-        "install the extra dicom, as in pip install '/path/to/clone[dicom]'"
-    )
+    assert raised.value.message == "CT_small.dcm: pydicom is needed: pip install 'healthimaging-emulator[dicom]'"

@@ -59,7 +59,23 @@ def test_patch_reaches_clients_made_before_and_inside(emulator: Emulator) -> Non
             for page in inside.get_paginator("list_image_set_versions").paginate(datastoreId=DATASTORE, imageSetId=MANY)
         ]
     assert sizes == [50, 50, 37]
-    assert (len(emulator.calls), len(emulator.account("111111111111").calls)) == (5, 1)
+    assert len(emulator.calls) == 6
+
+
+def test_keys_are_one_account_until_a_test_names_another(emulator: Emulator) -> None:
+    keys = {"aws_access_key_id": "111111111111", "aws_secret_access_key": "x"}
+    before = boto3.client("medical-imaging", "eu-west-1", **keys)
+    with emulator.patch():
+        newest(before)
+        account = emulator.account("111111111111")
+        newest(before)
+        newest(
+            boto3.client("medical-imaging", "eu-west-1", aws_access_key_id="222222222222", aws_secret_access_key="x")
+        )
+        assert (len(emulator.calls), len(account.calls)) == (2, 1)
+        account.forget()
+        newest(emulator.client(aws_access_key_id="333333333333", aws_secret_access_key="x"))
+        assert len(emulator.account("333333333333").calls) == 1
 
 
 def test_a_client_made_before_without_credentials_sends_none(emulator: Emulator) -> None:
@@ -131,7 +147,7 @@ def test_credentials_that_have_expired_do_not_matter(emulator: Emulator, monkeyp
     monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", "2020-01-01T00:00:00Z")
     with emulator.patch(), freeze_time("2100-01-01"):
         assert [newest(before), newest(boto3.Session().client("medical-imaging"))] == ["4", "4"]
-    assert len(emulator.account("111111111111").calls) == 1  # the client made before signs nothing
+    assert len(emulator.calls) == 2
 
 
 @pytest.mark.usefixtures("no_socket")
@@ -170,6 +186,7 @@ def test_other_services_are_not_touched(emulator: Emulator) -> None:
 HOOKS = [
     (Endpoint, "make_request"),
     (Session, "create_client"),
+    (Session, "get_scoped_config"),
     (RequestSigner, "sign"),
 ]
 
@@ -322,9 +339,9 @@ def make_client(region: str = "us-east-1", **options: Any) -> Any:
 @pytest.mark.usefixtures("no_socket")
 def test_a_request_to_aws_is_forbidden(options: dict[str, Any], host: str) -> None:
     client = make_client(**options)
-    with forbid_aws(), pytest.raises(RuntimeError) as raised:
+    with forbid_aws(lambda: "because"), pytest.raises(RuntimeError) as raised:
         newest(client)
-    assert str(raised.value) == (f"a client would have reached {host}: it was made before the test set its environment")
+    assert str(raised.value) == f"a request of medical-imaging would have reached {host}: because"
 
 
 def answer_requests(client: Any, service: str) -> list[str]:
@@ -343,7 +360,7 @@ def answer_requests(client: Any, service: str) -> list[str]:
 def test_a_request_to_any_other_host_is_allowed(host: str) -> None:
     client = make_client(endpoint_url=f"http://{host}", config={"inject_host_prefix": False})
     hosts = answer_requests(client, "medical-imaging")
-    with forbid_aws():
+    with forbid_aws(lambda: "because"):
         client.list_image_set_versions(**IDS)
     assert hosts == [host]
 
@@ -351,7 +368,7 @@ def test_a_request_to_any_other_host_is_allowed(host: str) -> None:
 def test_a_request_of_another_service_is_allowed() -> None:
     client = boto3.client("polly", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     hosts = answer_requests(client, "polly")
-    with forbid_aws():
+    with forbid_aws(lambda: "because"):
         client.describe_voices()
     assert hosts == ["polly.us-east-1.amazonaws.com"]
 
@@ -359,14 +376,14 @@ def test_a_request_of_another_service_is_allowed() -> None:
 @pytest.mark.usefixtures("no_socket")
 def test_an_emulator_answers_although_aws_is_forbidden(emulator: Emulator) -> None:
     client = make_client()
-    with forbid_aws(), emulator.patch():
+    with forbid_aws(lambda: "because"), emulator.patch():
         assert newest(client) == "4"
-    with emulator.patch(), forbid_aws():
+    with emulator.patch(), forbid_aws(lambda: "because"):
         assert newest(client) == "4"
 
 
 def test_leaving_allows_aws_again() -> None:
     before = hooks()
-    with forbid_aws(), forbid_aws():
+    with forbid_aws(lambda: "because"), forbid_aws(lambda: "because"):
         assert not any(hook in before for hook in hooks())
     assert hooks() == before

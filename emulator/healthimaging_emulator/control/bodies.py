@@ -31,10 +31,32 @@ class Reset(_Body, frozen=True):
     only: list[ResetScope] | None = None
 
 
+class AccountName(_Body, frozen=True):
+    """The name of the test that opens its account."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=1000)]
+
+
+class StrayRequest(_Body, frozen=True):
+    """A request of a test account that was not open, and the test that had it before, if one had."""
+
+    account: str
+    test: str | None
+    method: str
+    path: str
+
+
+class StrayList(_Body, frozen=True):
+    """The last strays, oldest first."""
+
+    strays: list[StrayRequest]
+
+
 class FaultList(_Body, frozen=True):
-    """Faults in the order in which they are tried."""
+    """Faults in the order in which they are tried; of those that never fired, the nearest miss by their ids."""
 
     faults: list[FaultStatus]
+    misses: dict[str, str] = {}
 
 
 class CallList(_Body, frozen=True):

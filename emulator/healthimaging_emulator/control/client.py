@@ -45,6 +45,8 @@ from .bodies import (
     ImageSetList,
     ImageSetSummary,
     NewVersion,
+    StrayList,
+    StrayRequest,
 )
 
 if TYPE_CHECKING:
@@ -96,9 +98,18 @@ class RemoteAccount:
         return JournalSnapshot(fetched.calls, fetched.dropped)
 
     @property
+    def strays(self) -> list[StrayRequest]:
+        """The last requests of test accounts that were not open."""
+        return self.request("GET", "strays", type=StrayList).strays
+
+    @property
     def events(self) -> list[dict[str, Any]]:
         """See ``AccountInterface``."""
         return self.request("GET", "events", type=EventList).events
+
+    def open(self, name: str) -> None:
+        """Open this test account under the name of its test. Raises ``ConflictError`` if it is open."""
+        self.request("PUT", f"accounts/{self.id}", {"name": name})
 
     def check_health(self) -> None:
         """Raise ``UnreachableError`` if there is no emulator at the URL."""

@@ -12,15 +12,17 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from ..accounts import Account
+from ..accounts import Account, Accounts
 from ..errors import ConflictError, InvalidError
 from ..faults.engine import FaultStatus
 from ..faults.fault import Fault
+from ..faults.near_miss import explain_miss
 from ..healthimaging.baseline import measure
 from ..healthimaging.records import ImageSet
 from ..seeds.document import SeedDocument, SeedVersion
 from ..seeds.loader import Seed, build_seed, count_document
 from .bodies import (
+    AccountName,
     CallList,
     ClockChange,
     ClockState,
@@ -33,6 +35,8 @@ from .bodies import (
     ImageSetSummary,
     NewVersion,
     Reset,
+    StrayList,
+    StrayRequest,
     TransitionList,
     TransitionState,
     VersionList,
@@ -47,10 +51,17 @@ Body = TypeVar("Body")
 class ControlRequest(Generic[Body]):
     """A request to the control API. ``can_break`` says whether its server can break connections."""
 
-    account: Account
+    accounts: Accounts
+    account_id: str
     body: Body
     query: Mapping[str, str]
     can_break: bool
+
+    @property
+    def account(self) -> Account:
+        """The account that the request names. Raises ``NotOpenError`` and ``LimitExceededError``."""
+        self.accounts.named.add(self.account_id)
+        return self.accounts.get(self.account_id)
 
 
 AnyRequest = ControlRequest[Any]
@@ -61,14 +72,27 @@ def get_health(_: AnyRequest) -> Health:
     return Health("ready")
 
 
+def open_account(request: ControlRequest[AccountName], id: str) -> None:
+    """Open a test account, under the name of its test."""
+    request.accounts.open(id, request.body.name)
+
+
+def list_strays(request: AnyRequest) -> StrayList:
+    """List the requests of test accounts that were not open."""
+    return StrayList([StrayRequest(*each) for each in list(request.accounts.strays)])
+
+
 def reset(request: ControlRequest[Reset]) -> None:
     """Return to the seed, or to the last one put."""
     request.account.reset(*(request.body.only or ()))
 
 
 def list_faults(request: AnyRequest) -> FaultList:
-    """List the faults, and how often each matched and fired."""
-    return FaultList(list(request.account.faults))
+    """List the faults, and how often each matched and fired; or those that were added and never fired, and why."""
+    if "unfired" not in request.query:
+        return FaultList(list(request.account.faults))
+    unfired, calls = request.account.faults.find_unfired(), request.account.calls
+    return FaultList(unfired, {str(each.id): explain_miss(each, calls) for each in unfired})
 
 
 def add_faults(request: ControlRequest[Fault | list[Fault]]) -> FaultList:
@@ -295,7 +319,7 @@ CALL_FILTERS = {"imageSetId": "string", "code": "string", "attempts": "integer"}
 ENDPOINTS = (
     Endpoint("GET", "/health", get_health, result=Health),
     Endpoint("POST", "/reset", reset, body=Reset, is_body_required=False),
-    Endpoint("GET", "/faults", list_faults, result=FaultList),
+    Endpoint("GET", "/faults", list_faults, result=FaultList, query={"unfired": "string"}),
     Endpoint("POST", "/faults", add_faults, body=Fault | list[Fault], result=FaultList),
     Endpoint("DELETE", "/faults", clear_faults),
     Endpoint("GET", "/faults/{id}", get_fault, result=FaultStatus),
@@ -318,6 +342,8 @@ ENDPOINTS = (
     Endpoint("DELETE", VERSION, remove_version),
     Endpoint("GET", "/transitions", list_transitions, result=TransitionList),
     Endpoint("POST", "/transitions/finish", finish_transitions),
+    Endpoint("PUT", "/accounts/{id}", open_account, body=AccountName),
+    Endpoint("GET", "/strays", list_strays, result=StrayList),
     Endpoint("DELETE", "/account", forget_account),
     Endpoint("GET", "/clock", get_clock, result=ClockState),
     Endpoint("PUT", "/clock", set_clock, body=ClockChange, result=ClockState),

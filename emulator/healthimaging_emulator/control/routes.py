@@ -75,7 +75,7 @@ def _answer(endpoint: Endpoint, accounts: Accounts, policy: AccessPolicy, max_bo
     content = _read_content(max_body) or (b"" if endpoint.is_body_required else b"{}")
     body = None if endpoint.body is None else decode_json(content, endpoint.body)
     can_break = getattr(request.environ.get(EXCHANGE_KEY), "can_break", False)
-    result = endpoint.handler(ControlRequest(accounts.get(id), body, request.args.to_dict(), can_break), **labels)
+    result = endpoint.handler(ControlRequest(accounts, id, body, request.args.to_dict(), can_break), **labels)
     return _send_nothing() if result is None else _send_json(result)
 
 

@@ -173,8 +173,13 @@ class Faults:
         with self._lock:
             return [active.fault for active in self._active.values()]
 
+    def find_unfired(self) -> list[FaultStatus]:
+        """Return the faults that were added, not those of the seed, and have never fired."""
+        with self._lock:
+            return [each.status for each in self._active.values() if each.is_added and not each.fired]
+
     def add(self, *faults: Fault | Mapping[str, Any]) -> list[FaultStatus]:
-        """Add faults at the end, all or none, and return them with their ids.
+        """Add faults, all or none, and return them with their ids: at the end, or first of all with ``first``.
 
         A fault may be a mapping in the wire's spelling. Raises ``InvalidError``, ``ConflictError`` for an id that is
         taken, or ``LimitExceededError``.
@@ -189,8 +194,10 @@ class Faults:
                 self._settings.check_limit("faults", added + len(faults))
             active = self._activate(faults, self._active, is_added=True)
             first()
-            before, self._active = len(self._active), active
-            return [each.status for each in [*active.values()][before:]]
+            added_faults = [*active.values()][len(self._active) :]
+            in_front = {str(each.fault.id): each for each in added_faults if each.fault.first}
+            self._active = in_front | active
+            return [each.status for each in added_faults]
 
     def remove(self, id: str) -> None:
         """Remove a fault, and end the stalls and delays that it causes. Raises ``NotFoundError``."""
@@ -252,7 +259,7 @@ class Faults:
         """Yield the pause that a fault causes. Removing the fault ends it; while the clock is frozen it is virtual."""
         with self._waiting(active) as end:
             if end is not None and seconds > 0:
-                yield Wait(seconds, end, is_virtual=self._clock.is_frozen)
+                yield Wait(seconds, end, is_virtual=self._clock.is_virtual)
 
     @contextmanager
     def _waiting(self, active: ActiveFault) -> Iterator[threading.Event | None]:

@@ -89,6 +89,7 @@ class FaultOptions(TypedDict, total=False):
     seed: int
     expires_after: float
     when: Literal["before", "after"]
+    first: bool
     latency: Latency
 
 
@@ -106,7 +107,8 @@ class Fault(
     With n the number of the matching request, from 1, a fault may fire if n > ``skip`` and n - ``skip`` - 1 is a
     multiple of ``every``: at most ``times``, within ``expires_after`` seconds of the account's clock, and with a
     ``probability`` from a generator of its own that ``seed`` makes repeatable. With ``when="after"`` the operation is
-    carried out, but the client gets the fault instead of its answer.
+    carried out, but the client gets the fault instead of its answer. With ``first``, it is tried before all faults that
+    were added earlier, also those of the seed; otherwise after them.
     """
 
     id: Annotated[str, pattern("[A-Za-z0-9._-]{1,128}")] | None = None
@@ -118,6 +120,7 @@ class Fault(
     seed: int = 0
     expires_after: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     when: Literal["before", "after"] | None = None
+    first: bool = False
     error_effect: ErrorEffect | None = msgspec.field(default=None, name="error")
     rate_limit_effect: RateLimitPreset | RateLimitEffect | None = msgspec.field(default=None, name="rateLimit")
     pagination_effect: PaginationKind | None = msgspec.field(default=None, name="pagination")

@@ -8,6 +8,8 @@ from ..healthimaging.operations import OPERATIONS_BY_NAME
 from ..journal import Attempt, Call
 from .engine import FaultStatus, is_among
 
+NO_REQUEST = "no request came"
+
 
 def explain_miss(fault: FaultStatus, calls: Iterable[Call]) -> str:
     """Return the reason why a fault that never fired did not fire."""
@@ -18,7 +20,7 @@ def explain_miss(fault: FaultStatus, calls: Iterable[Call]) -> str:
         requests = f"{fault.matched} request{'' if fault.matched == 1 else 's'}"
         return f"it matched {requests}, but {_explain_hold(fault)}"
     if not seen:
-        return "no request came"
+        return NO_REQUEST
     call, attempt = min(reversed(seen), key=lambda each: len(_mismatches(fault, *each)))
     mismatches = _mismatches(fault, call, attempt)
     request = f"attempt {attempt.number} of {str(call).splitlines()[0]}"

@@ -145,6 +145,21 @@ class EndpointEvents:
         return responses
 
 
+class EventsWithoutBackoff:
+    """An endpoint's event emitter that lets retries come at once."""
+
+    def __init__(self, events: Any) -> None:
+        self._events = events
+
+    def emit(self, event_name: str, **arguments: Any) -> Responses:
+        """Emit an event, and remove the pause from ``needs-retry``."""
+        responses: Responses = self._events.emit(event_name, **arguments)
+        if not event_name.startswith("needs-retry."):
+            return responses
+        disable_rate_limiter(responses)
+        return [(handler, pause and 0.0 if isinstance(pause, (int, float)) else pause) for handler, pause in responses]
+
+
 def _make_request(prepared: AWSPreparedRequest) -> Request:
     url = urlsplit(prepared.url)
     headers = {"host": host_header(prepared.url)}

@@ -7,32 +7,38 @@ first patch begins, and restored when the last one ends.
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from botocore.credentials import RefreshableCredentials
 from botocore.endpoint import Endpoint
+from botocore.exceptions import ProfileNotFound
 from botocore.session import Session
 from botocore.signers import RequestSigner
 
+from ..credentials import DEFAULT_REGION
 from ..healthimaging.messages import SERVICE
-from .boto3_transport import Boto3Transport, EndpointEvents, Handle
+from .boto3_transport import Boto3Transport, EndpointEvents, EventsWithoutBackoff, Handle
 from .environment import DUMMY_CREDENTIALS
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
-AWS_HOST = re.compile(r"\.(amazonaws\.com(\.cn)?|api\.aws)$")
+AWS_HOST = re.compile(r"\.(amazonaws\.com(\.cn)?|api\.aws|invalid)$")
+
+ENDPOINT = "AWS_ENDPOINT_URL_MEDICAL_IMAGING"
 
 _OPTIONS = (*DUMMY_CREDENTIALS, "aws_session_token")
 
 _lock = threading.Lock()
-_patches: tuple[Boto3Transport | None, ...] = ()  # None answers nothing, and only forbids AWS
+_patches: tuple[Boto3Transport | Guard, ...] = ()
+_skipping = 0
 _restoring = ExitStack()
 
 
@@ -47,13 +53,36 @@ def patch_clients(
     return _patch(Boto3Transport(handle, backoff=backoff, defaults=defaults))
 
 
-def forbid_aws() -> AbstractContextManager[None]:
-    """Raise ``RuntimeError`` for requests of this service to AWS, for example from a client that was made too early."""
-    return _patch(None)
+def forbid_aws(
+    explain: Callable[[], str], *, defaults: Mapping[str, Any] | None = None
+) -> AbstractContextManager[None]:
+    """Raise ``RuntimeError`` for requests of this service to AWS or to nowhere. ``explain`` returns the reason.
+
+    ``defaults`` are options of new clients that neither code nor environment points anywhere.
+    """
+    return _patch(Guard(explain, defaults))
 
 
 @contextmanager
-def _patch(transport: Boto3Transport | None) -> Iterator[None]:
+def skip_backoff() -> Iterator[None]:
+    """Let the clients of this service in this process retry without a pause, whatever server they reach."""
+    global _skipping  # noqa: PLW0603  # see ``_patch``
+    _skipping += 1
+    try:
+        yield
+    finally:
+        _skipping -= 1
+
+
+class Guard(NamedTuple):
+    """A patch that answers nothing, and only keeps requests from AWS."""
+
+    explain: Callable[[], str]
+    defaults: Mapping[str, Any] | None
+
+
+@contextmanager
+def _patch(transport: Boto3Transport | Guard) -> Iterator[None]:
     global _patches  # noqa: PLW0603  # the whole process shares botocore, so it shares this state too
     with _lock:
         if not _patches:
@@ -74,7 +103,11 @@ def _patch(transport: Boto3Transport | None) -> Iterator[None]:
 
 
 def _active_transport() -> Boto3Transport | None:
-    return next((transport for transport in reversed(_patches) if transport), None)
+    return next((each for each in reversed(_patches) if isinstance(each, Boto3Transport)), None)
+
+
+def _active_guard() -> Guard | None:
+    return next((each for each in reversed(_patches) if isinstance(each, Guard)), None)
 
 
 def _replace_make_request(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,10 +118,12 @@ def _replace_make_request(original: Callable[..., Any]) -> Callable[..., Any]:
             return original(endpoint, operation_model, request_dict)
         transport, host = _active_transport(), urlsplit(request_dict["url"]).hostname or ""
         if transport is None:
-            if _patches and AWS_HOST.search(host):
-                raise RuntimeError(
-                    f"a client would have reached {host}: it was made before the test set its environment"
-                )
+            guard = _active_guard()
+            if guard is not None and AWS_HOST.search(host):
+                raise RuntimeError(f"a request of {SERVICE} would have reached {host}: {guard.explain()}")
+            if _skipping:
+                endpoint = copy.copy(endpoint)
+                endpoint._event_emitter = EventsWithoutBackoff(endpoint._event_emitter)
             return original(endpoint, operation_model, request_dict)
         if type(endpoint)._send_request is not Endpoint._send_request:
             other = type(endpoint).__module__.partition(".")[0]
@@ -102,16 +137,34 @@ def _replace_create_client(original: Callable[..., BaseClient]) -> Callable[...,
     """Set the region and credentials of a new client, so that botocore searches no files and no network for them."""
 
     def create_client(session: Any, service_name: str, *args: Any, **options: Any) -> BaseClient:
-        transport = _active_transport()
+        transport, guard = _active_transport(), _active_guard()
         if service_name == SERVICE and not args and transport:
             config_region = getattr(options.get("config"), "region_name", None)
             if not (options.get("region_name") or config_region or session.get_config_variable("region")):
                 options["region_name"] = transport.defaults["region_name"]
             if not any(options.get(name) for name in DUMMY_CREDENTIALS):
                 options |= _find_credentials(session, transport.defaults)
+        elif service_name == SERVICE and not args and guard and guard.defaults and ENDPOINT not in os.environ:
+            # the test has cleared the environment that its fixture had set
+            given = {name: value for name, value in options.items() if value is not None}
+            options = {"region_name": DEFAULT_REGION, **guard.defaults, **given}
         return original(session, service_name, *args, **options)
 
     return create_client
+
+
+def _replace_get_scoped_config(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Take a profile that this machine does not have for an empty one: nothing that it could say is asked for."""
+
+    def get_scoped_config(session: Any) -> Any:
+        try:
+            return original(session)
+        except ProfileNotFound:
+            if _active_transport() or any(isinstance(each, Guard) and each.defaults for each in _patches):
+                return {}
+            raise
+
+    return get_scoped_config
 
 
 def _find_credentials(session: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,5 +191,6 @@ def _replace_sign(original: Callable[..., None]) -> Callable[..., None]:
 _REPLACEMENTS: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
     (Endpoint, "make_request", _replace_make_request),
     (Session, "create_client", _replace_create_client),
+    (Session, "get_scoped_config", _replace_get_scoped_config),
     (RequestSigner, "sign", _replace_sign),
 )

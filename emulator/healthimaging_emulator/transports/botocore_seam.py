@@ -28,6 +28,7 @@ def check_botocore() -> None:
         "Endpoint.make_request": getattr(Endpoint, "make_request", None),
         "Endpoint._send_request": getattr(Endpoint, "_send_request", None),
         "Session.create_client": getattr(Session, "create_client", None),
+        "Session.get_scoped_config": getattr(Session, "get_scoped_config", None),
         "RequestSigner.sign": getattr(RequestSigner, "sign", None),
     }
     missing = [name for name, found in wanted.items() if not callable(found)]
