@@ -155,6 +155,8 @@ class Reader:
         file = folder / ("test_snippet.py" if is_test else "snippet.py")
         file.write_text(self._with_port(block.text))
         client = installed("aiobotocore") if "aiobotocore" in block.text else None
+        if client and is_test:
+            client = install_extras(frozenset({"pytest"}), "aiobotocore")
         self._run(block, f"{'pytest' if is_test else 'python'} {file.name}", client=client, folder=folder)
 
     def _run_javascript(self, block: Block) -> None:
@@ -182,10 +184,10 @@ class Reader:
         assert not self._caplog.messages
 
 
-def install_extras(extras: frozenset[str]) -> Path:
-    """Return an environment that holds the emulator with some extras, and nothing else."""
-    name = "-".join(["reader", *sorted(extras)])
-    REQUIREMENTS.setdefault(name, [WHEEL + ",".join(sorted(extras))])
+def install_extras(extras: frozenset[str], *libraries: str) -> Path:
+    """Return an environment that holds the emulator with some extras, and nothing else but the libraries given."""
+    name = "-".join(["reader", *sorted(extras), *libraries])
+    REQUIREMENTS.setdefault(name, [*libraries, WHEEL + ",".join(sorted(extras))])
     return installed(name)
 
 

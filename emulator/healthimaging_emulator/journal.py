@@ -248,6 +248,8 @@ class Journal:
         """Record the answer to an attempt; without a status, the client got none."""
         with self._lock:
             attempt.status, attempt.code = status, code
+            if call.attempts[-1] is not attempt:  # the client has not waited for this one
+                return
             call.outcome = code or (SUCCESS if status else NO_ANSWER)
             key = (call.invocation_id, call.method, call.path)
             if key in self._calls:

@@ -38,6 +38,8 @@ REQUIREMENTS = {
     "boto3-1.28.6": ["boto3==1.28.6", "botocore==1.31.6", WHEEL + "boto3"],  # the first with this service
     "aws-cli": ["awscli"],
     "aiobotocore": ["aiobotocore"],
+    "aiobotocore-in-process": ["aiobotocore", "httpx", WHEEL + "boto3"],
+    "aioboto3-in-process": ["aioboto3", "httpx", WHEEL + "boto3"],  # which holds an older aiobotocore
     "javascript": ["@aws-sdk/client-medical-imaging@3"],
     # what is seen of a published program belongs to its version, and to boto3's; mcp 2.0.0 is the last that tells an
     # assistant why a tool failed

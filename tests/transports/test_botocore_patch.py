@@ -185,6 +185,7 @@ def test_other_services_are_not_touched(emulator: Emulator) -> None:
 
 HOOKS = [
     (Endpoint, "make_request"),
+    (Session, "__init__"),
     (Session, "create_client"),
     (Session, "get_scoped_config"),
     (RequestSigner, "sign"),
@@ -285,7 +286,7 @@ def test_a_library_that_is_not_boto3_is_refused_and_sends_nothing(emulator: Emul
     with emulator.patch(), pytest.raises(RuntimeError) as raised:
         newest(client)
     library = __name__.partition(".")[0]
-    assert str(raised.value) == f"patch() answers boto3 only; for {library} use serve() or healthimaging_server"
+    assert str(raised.value) == f"patch() answers boto3 and aiobotocore; for {library} use serve()"
 
 
 @pytest.mark.parametrize("kind", ["reset", "close", "stall"])

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
     from ..settings import Settings
 
+DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
+"""The flag for a call that does not wait; Windows has none, and wants a timeout of 0."""
+
 RECEIVE_SIZE = 64 * 1024
 
 log = logging.getLogger("healthimaging_emulator")
@@ -79,12 +82,16 @@ class Service:
 
 
 class ServedExchange(Exchange):
-    """A request on a real connection, which can be broken. ``stop`` ends its waits."""
+    """A request on a real connection, which can be broken. ``stop`` ends its waits.
+
+    If the client has left after a wait, as ``has_left`` says, it gets no answer.
+    """
 
     can_break = True
 
-    def __init__(self) -> None:
+    def __init__(self, has_left: Callable[[], bool] = lambda: False) -> None:
         super().__init__()
+        self._has_left = has_left
         self._lock = threading.Lock()
         self._is_stopped = False
         self._waiting: threading.Event | None = None
@@ -96,6 +103,8 @@ class ServedExchange(Exchange):
                 return
             self._waiting = wait.end
         super().wait(wait)
+        if not wait.is_virtual and self.effect is None and self._has_left():
+            self.effect = "timeout"
 
     def stop(self) -> None:
         """End the wait under way and all that follow."""
@@ -127,7 +136,7 @@ class Connection:
         self._lock = threading.Lock()
         self._is_stopping = False
         self._is_answering = False
-        self._exchange = ServedExchange()
+        self._exchange = ServedExchange(self._has_left)
         self._reader = RequestReader(service.settings.max_head, service.max_body)
         self._timeout: float | None = None
         self._begun: float | None = None
@@ -262,7 +271,7 @@ class Connection:
             self._deadline = self._begun + self._service.timeouts.request
 
     def _start_next(self) -> None:
-        self._exchange = ServedExchange()
+        self._exchange = ServedExchange(self._has_left)
         self._begun = self._deadline = None
         self._reader.start_next()
         if self._reader.has_begun:
@@ -305,11 +314,21 @@ class Connection:
 
     def _send_at_once(self, data: bytes) -> int:
         """Send as much as the system buffers, usually everything: that needs no system call to set a timeout."""
-        self._set_timeout(None)  # with a timeout, ``send`` would wait despite the flag
+        self._set_timeout(None if DONT_WAIT else 0.0)  # with another one, ``send`` would wait despite the flag
         try:
-            return self._socket.send(data, socket.MSG_DONTWAIT)
+            return self._socket.send(data, DONT_WAIT)
         except BlockingIOError:
             return 0
+
+    def _has_left(self) -> bool:
+        """Whether the client has closed the connection; over TLS, that cannot be known."""
+        try:
+            self._set_timeout(0.0)
+            return not socket.socket.recv(self._socket, 1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:  # it has reset the connection
+            return True
 
     def _send_slowly(self, rest: memoryview) -> None:
         deadline = time.monotonic() + self._service.timeouts.send

@@ -61,15 +61,22 @@ class Boto3Exchange(Exchange):
 
     def wait(self, wait: Wait) -> None:
         """Carry out a pause."""
+        begun = time.monotonic()
+        was_ended = wait.end.wait(self.plan(wait))
+        self.settle(wait, was_ended=was_ended, seconds=time.monotonic() - begun)
+
+    def plan(self, wait: Wait) -> float:
+        """Return how many seconds a pause really takes."""
         if self.effect == "stall" and self._left is not None and wait.seconds >= self._left:
             self.effect = "timeout"
-        if self.effect is not None:
-            return
-        begun = time.monotonic()
-        seconds = wait.seconds if self._left is None else min(wait.seconds, self._left)
-        was_ended = wait.end.wait(0 if wait.is_virtual else seconds)
-        if self._left is not None:
-            self._left -= time.monotonic() - begun if was_ended else wait.seconds
+        if self.effect is not None or wait.is_virtual:
+            return 0.0
+        return wait.seconds if self._left is None else min(wait.seconds, self._left)
+
+    def settle(self, wait: Wait, *, was_ended: bool, seconds: float) -> None:
+        """Count a pause, which took so many seconds."""
+        if self.effect is None and self._left is not None:
+            self._left -= seconds if was_ended else wait.seconds
             if self._left < 0:
                 self.effect = "timeout"
 
@@ -81,7 +88,7 @@ class Boto3Transport:
     """
 
     def __init__(self, handle: Handle, *, backoff: bool, defaults: Mapping[str, Any] | None = None) -> None:
-        self._handle = handle
+        self.handle = handle
         self._backoff = backoff
         self.defaults = {"region_name": DEFAULT_REGION} | DUMMY_CREDENTIALS | dict(defaults or {})
         self._skipped: dict[str, float] = {}
@@ -94,17 +101,16 @@ class Boto3Transport:
 
     def send(self, prepared: AWSPreparedRequest, timeout: float | None) -> AWSResponse:
         """Answer a request, or raise the exception that botocore raises if the connection breaks."""
-        request = _make_request(prepared)
-        skipped_pause = self._skipped.pop(request.headers.get("amz-sdk-invocation-id", ""), 0.0)
-        exchange = Boto3Exchange(timeout, skipped_pause)
-        response = drive(self._handle(request, exchange), exchange)
+        request = make_request(prepared)
+        exchange = Boto3Exchange(timeout, self.take_skipped_pause(request))
+        response = drive(self.handle(request, exchange), exchange)
         if exchange.effect in ("reset", "close", "stall"):
             raise ConnectionClosedError(endpoint_url=prepared.url, request=prepared)
         if exchange.effect == "timeout":
             raise ReadTimeoutError(endpoint_url=prepared.url)
         is_cut = exchange.effect == "cut"
         if not (prepared.stream_output or is_cut):
-            return AWSResponse(prepared.url, response.status, _headers(response), _Whole(response.body))
+            return AWSResponse(prepared.url, response.status, make_headers(response), _Whole(response.body))
         raw = _make_raw_response(response, is_cut=is_cut)
         answer = AWSResponse(prepared.url, raw.status, raw.headers, raw)
         if not prepared.stream_output:
@@ -113,6 +119,10 @@ class Boto3Transport:
             except ProtocolError as error:
                 raise ConnectionClosedError(error=error, request=prepared, endpoint_url=prepared.url) from error
         return answer
+
+    def take_skipped_pause(self, request: Request) -> float:
+        """Return the pause before a request that was left out, in seconds."""
+        return self._skipped.pop(request.headers.get("amz-sdk-invocation-id", ""), 0.0)
 
     def skip_backoff(self, responses: Responses, request_dict: dict[str, Any]) -> Responses:
         """If botocore decided to retry, let it retry at once, and note the pause that it asked for."""
@@ -154,13 +164,17 @@ class EventsWithoutBackoff:
     def emit(self, event_name: str, **arguments: Any) -> Responses:
         """Emit an event, and remove the pause from ``needs-retry``."""
         responses: Responses = self._events.emit(event_name, **arguments)
-        if not event_name.startswith("needs-retry."):
-            return responses
-        disable_rate_limiter(responses)
-        return [(handler, pause and 0.0 if isinstance(pause, (int, float)) else pause) for handler, pause in responses]
+        return remove_pause(responses) if event_name.startswith("needs-retry.") else responses
 
 
-def _make_request(prepared: AWSPreparedRequest) -> Request:
+def remove_pause(responses: Responses) -> Responses:
+    """Let botocore retry at once, if it decided to retry."""
+    disable_rate_limiter(responses)
+    return [(handler, pause and 0.0 if isinstance(pause, (int, float)) else pause) for handler, pause in responses]
+
+
+def make_request(prepared: AWSPreparedRequest) -> Request:
+    """Return the request that botocore has prepared."""
     url = urlsplit(prepared.url)
     headers = {"host": host_header(prepared.url)}
     for name, value in prepared.headers.items():
@@ -170,7 +184,8 @@ def _make_request(prepared: AWSPreparedRequest) -> Request:
     return Request(prepared.method, "/" + url.path.lstrip("/"), url.query, headers, body, len(body))
 
 
-def _headers(response: Response) -> dict[str, str]:
+def make_headers(response: Response) -> dict[str, str]:
+    """Return the headers of a response, with its length."""
     length = {} if response.status == 204 else {"Content-Length": str(len(response.body))}
     return {**response.headers, **length}
 
@@ -204,7 +219,7 @@ def _make_raw_response(response: Response, *, is_cut: bool) -> HTTPResponse:
     length = len(response.body)
     return HTTPResponse(
         body=_File(response.body[: length // 2] if is_cut else response.body, length),
-        headers=_headers(response),
+        headers=make_headers(response),
         status=response.status,
         version=11,
         preload_content=False,

@@ -24,6 +24,7 @@ from botocore.signers import RequestSigner
 
 from ..credentials import DEFAULT_REGION
 from ..healthimaging.messages import SERVICE
+from .aiobotocore_transport import AsyncEventsWithoutBackoff, attach, is_async
 from .boto3_transport import Boto3Transport, EndpointEvents, EventsWithoutBackoff, Handle
 from .environment import DUMMY_CREDENTIALS
 
@@ -87,9 +88,7 @@ def _patch(transport: Boto3Transport | Guard) -> Iterator[None]:
     with _lock:
         if not _patches:
             for owner, name, replacement in _REPLACEMENTS:
-                original = getattr(owner, name)
-                _restoring.callback(setattr, owner, name, original)
-                setattr(owner, name, replacement(original))
+                _replace(owner, name, replacement)
         _patches += (transport,)
     try:
         yield
@@ -100,6 +99,12 @@ def _patch(transport: Boto3Transport | Guard) -> Iterator[None]:
             _patches = tuple(patches)
             if not patches:
                 _restoring.close()
+
+
+def _replace(owner: Any, name: str, replacement: Callable[[Any], Any]) -> None:
+    original = getattr(owner, name)
+    _restoring.callback(setattr, owner, name, original)
+    setattr(owner, name, replacement(original))
 
 
 def _active_transport() -> Boto3Transport | None:
@@ -122,15 +127,31 @@ def _replace_make_request(original: Callable[..., Any]) -> Callable[..., Any]:
             if guard is not None and AWS_HOST.search(host):
                 raise RuntimeError(f"a request of {SERVICE} would have reached {host}: {guard.explain()}")
             if _skipping:
+                hurry = AsyncEventsWithoutBackoff if is_async(endpoint) else EventsWithoutBackoff
                 endpoint = copy.copy(endpoint)
-                endpoint._event_emitter = EventsWithoutBackoff(endpoint._event_emitter)
+                endpoint._event_emitter = hurry(endpoint._event_emitter)
             return original(endpoint, operation_model, request_dict)
-        if type(endpoint)._send_request is not Endpoint._send_request:
-            other = type(endpoint).__module__.partition(".")[0]
-            raise RuntimeError(f"patch() answers boto3 only; for {other} use serve() or healthimaging_server")
-        return original(transport.attach(endpoint), operation_model, request_dict)
+        library = type(endpoint).__module__.partition(".")[0]
+        if is_async(endpoint) and library != "aiobotocore":
+            raise RuntimeError(f"patch() answers boto3 and aiobotocore; for {library} use serve()")
+        attached = attach(endpoint, transport) if is_async(endpoint) else transport.attach(endpoint)
+        return original(attached, operation_model, request_dict)
 
     return make_request
+
+
+def _replace_init(original: Callable[..., None]) -> Callable[..., None]:
+    """Notice the first session of aiobotocore, whose way to make a client is its own."""
+
+    def init(session: Any, *args: Any, **options: Any) -> None:
+        original(session, *args, **options)
+        with _lock:
+            made = type(session).create_client
+            if _patches and made.__module__.startswith("aiobotocore."):
+                owner = next(each for each in type(session).__mro__ if "create_client" in vars(each))
+                _replace(owner, "create_client", _replace_create_client)
+
+    return init
 
 
 def _replace_create_client(original: Callable[..., BaseClient]) -> Callable[..., BaseClient]:
@@ -190,6 +211,7 @@ def _replace_sign(original: Callable[..., None]) -> Callable[..., None]:
 
 _REPLACEMENTS: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
     (Endpoint, "make_request", _replace_make_request),
+    (Session, "__init__", _replace_init),
     (Session, "create_client", _replace_create_client),
     (Session, "get_scoped_config", _replace_get_scoped_config),
     (RequestSigner, "sign", _replace_sign),

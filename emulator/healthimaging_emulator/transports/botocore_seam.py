@@ -10,7 +10,6 @@ import botocore
 from botocore.auth import _host_from_url
 from botocore.endpoint import Endpoint
 from botocore.httpsession import URLLib3Session
-from botocore.retries.adaptive import ClientRateLimiter
 from botocore.session import Session
 from botocore.signers import RequestSigner
 
@@ -47,15 +46,16 @@ def host_header(url: str) -> str:
 def read_timeout(endpoint: Endpoint) -> float | None:
     """Return how many seconds an endpoint waits for an answer."""
     timeout = getattr(endpoint.http_session, "_timeout", None)
-    seconds = getattr(timeout, "read_timeout", timeout)
+    names = ("read_timeout", "sock_read", "read")  # of urllib3's, aiohttp's and httpx's
+    seconds = next((getattr(timeout, name) for name in names if hasattr(timeout, name)), timeout)
     return float(seconds) if isinstance(seconds, (int, float)) else None
 
 
 def disable_rate_limiter(responses: Responses) -> None:
     """Disable the rate limiter of the adaptive retry mode: it would sleep again before it sends."""
     for handler, _ in responses:
-        limiter = getattr(handler, "__self__", None)
-        if isinstance(limiter, ClientRateLimiter):
+        limiter: Any = getattr(handler, "__self__", None)
+        if type(limiter).__name__.endswith("ClientRateLimiter"):  # botocore's, and those of aiobotocore
             limiter._enabled = False
 
 
