@@ -15,7 +15,7 @@ from msgspec import Struct
 from healthimaging_emulator import InvalidError
 from healthimaging_emulator.aws.members import pattern
 from healthimaging_emulator.control.bodies import NewVersion
-from healthimaging_emulator.documents import decode_json, find_documents
+from healthimaging_emulator.documents import Stream, decode_json, find_documents
 from healthimaging_emulator.faults.fault import Fault
 from healthimaging_emulator.seeds.document import SeedDocument
 from tests.raw import HANG_SECONDS
@@ -132,7 +132,36 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     [
         ("a.json", b"", "Input data was truncated"),
         ("a.json", b'{"name": }', "JSON is malformed: invalid character (byte 9)"),
-        ("a.json", b"\xff\xfe", "JSON is malformed: invalid character (byte 0)"),
+        (
+            "a.json",
+            "{}".encode("utf-16"),
+            "JSON is malformed: invalid character (byte 0): the text is UTF-16; save it as UTF-8",
+        ),
+        (
+            "a.json",
+            "{}".encode("utf-16-le"),
+            "JSON is malformed: object keys must be strings (byte 1): the text is UTF-16; save it as UTF-8",
+        ),
+        ("a.json", b"// a\n{}", "JSON is malformed: invalid character (byte 0): JSON has no comments, but YAML has"),
+        ("a.json", b"# a\n{}", "JSON is malformed: invalid character (byte 0): JSON has no comments, but YAML has"),
+        (
+            "a.json",
+            b'{"count": 1 /* a */}',
+            "JSON is malformed: expected ',' or '}' (byte 12): JSON has no comments, but YAML has",
+        ),
+        (
+            "a.json",
+            b"\x1f\x8b\x08\x00\x00",
+            "JSON is malformed: invalid character (byte 0): the file is compressed by gzip",
+        ),
+        (
+            "a.json",
+            "{“name”: 1}".encode(),
+            "JSON is malformed: object keys must be strings (byte 1): the quotes are not those of JSON",
+        ),
+        ("a.yaml", b"<<: 1", "<< expects a mapping, or a list of mappings"),
+        ("a.yaml", b"<<: [1]", "<< expects a mapping, or a list of mappings"),
+        ("a.yaml", b"- 7", "Expected `object`, got `array`"),
         ("a.json", b'{"text": "caf\xe9"}', "the text is not UTF-8"),
         ("a.json", b'{"text": "", "text": ""}', "the key 'text' is given twice in one object"),
         (
@@ -347,3 +376,58 @@ def test_a_refusal_takes_time_in_proportion_to_the_document(unit: str) -> None:
     command = [sys.executable, "-c", REFUSE, unit]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS, check=True)
     assert finished.stdout == "True\n" * 10
+
+
+MERGED = """
+- &base {name: green, count: 1}
+- {<<: *base, count: 2}
+- {count: 3, <<: *base}
+- <<: [*base, {text: of the second, count: 4}]
+- &chained {<<: *base, text: chained}
+- {<<: *chained, name: red}
+- {"<<": "a name like any other"}
+"""
+
+
+def test_merge_keys_are_read_as_elsewhere(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(MERGED.rpartition("-")[0])
+    (found,) = read(file, type=list[Color])
+    assert [(each.name, each.count, each.text) for each in found] == [
+        ("green", 1, ""),
+        ("green", 2, ""),
+        ("green", 3, ""),
+        ("green", 1, "of the second"),
+        ("green", 1, "chained"),
+        ("red", 1, "chained"),
+    ]
+    file.write_text(MERGED)
+    assert read(file, type=list[dict[str, Any]])[0][-1] == {"<<": "a name like any other"}
+
+
+def test_a_key_beside_a_merge_is_still_given_once(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("{<<: {count: 1}, count: 2, count: 3}")
+    with pytest.raises(InvalidError, match="the key 'count' is given twice in one object"):
+        read(file, type=Color)
+
+
+@pytest.mark.parametrize("content", [b'{"count": 7}', b"count: 7 # YAML", b'\xef\xbb\xbf {"count": 7}'])
+def test_a_stream_is_json_or_yaml(content: bytes) -> None:
+    (found,) = read(Stream("standard input", content), type=Color)
+    assert found.count == 7
+
+
+@pytest.mark.parametrize("name", [".a.json", "._a.json", "~$a.json"])
+def test_files_that_editors_and_systems_leave_in_a_folder_are_not_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\0")
+    (tmp_path / "a.json").write_text('{"count": 7}')
+    assert [each.count for each in read(tmp_path, type=Color)] == [7]
+
+
+def test_a_scalar_of_yaml_is_not_called_a_text(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("parts: 7")
+    with pytest.raises(InvalidError) as raised:
+        read(file, type=Color)
+    assert (raised.value.path, raised.value.message) == ("$.parts", "Expected `array`, got a single value")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import inspect
@@ -26,14 +26,30 @@ _MOST_REPEATED = 1_000_000
 """Nodes of a YAML document that its aliases may repeat."""
 
 
-def find_documents(sources: Iterable[str | Path | Mapping[str, Any]]) -> Iterator[tuple[str, Path | None, Reader]]:
+class Stream(NamedTuple):
+    """A document that was read from standard input or a pipe, in JSON or YAML."""
+
+    name: str
+    content: bytes
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Source = str | Path | Mapping[str, Any] | Stream
+
+
+def find_documents(sources: Iterable[Source]) -> Iterator[tuple[str, Path | None, Reader]]:
     """Yield the name of each document, its file if it has one, and a function that reads it as a type.
 
-    A source is a file, a folder of files, or a document as a mapping. A file is read when its function is called.
-    Raises ``InvalidError``, as the function does.
+    A source is a file, a folder of files, a stream, or a document as a mapping. A file is read when its function is
+    called. Raises ``InvalidError``, as the function does.
     """
     for source in sources:
-        if isinstance(source, Mapping):
+        if isinstance(source, Stream):
+            read = _read_json if looks_like_json(source.content) else _read_yaml
+            yield source.name, None, partial(_read, source.name, read, source.content)
+        elif isinstance(source, Mapping):
             yield "document", None, partial(_read, "document", msgspec.convert, source)
         else:
             for path in _files(source):
@@ -46,7 +62,7 @@ def _files(source: str | Path) -> list[Path]:
         if not source:
             raise InvalidError("a path must not be empty")
         if path.is_dir():
-            found = sorted(each for each in path.iterdir() if each.suffix in _SUFFIXES and each.name[0] != ".")
+            found = sorted(each for each in path.iterdir() if each.suffix in _SUFFIXES and each.name[0] not in ".~")
         else:
             path.stat()
             found = [path] if path.suffix in _SUFFIXES else []
@@ -73,6 +89,53 @@ def decode_json(content: bytes, type: Any) -> Any:
     return _read("", _read_json, content, type)
 
 
+def decode_many(content: bytes) -> list[Any]:
+    """Read JSON texts, one after another, or YAML documents. Raises ``InvalidError``."""
+    text = content.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if looks_like_json(text):
+        return _read("", _read_json_texts, text, None)  # type: ignore[no-any-return]
+    if text[:5] in (b"-----", b"+----") or b"\t" in text.partition(b"\n")[0]:
+        raise InvalidError("expected JSON or YAML, as from the AWS CLI with --output json", path="$")
+    return _read("", _read_yaml_documents, content, None)  # type: ignore[no-any-return]
+
+
+def convert(document: Any, type: Any) -> Any:
+    """Return a decoded document as a type. Raises ``InvalidError``."""
+    return _read("", lambda content, type: msgspec.convert(content, type, strict=False), document, type)
+
+
+def _read_json_texts(content: bytes, _: Any) -> list[Any]:
+    try:
+        return [_read_json(content, Any)]
+    except msgspec.DecodeError as error:
+        if "trailing characters" not in str(error):
+            raise
+    text, decoder, documents, place = content.decode(), json.JSONDecoder(), [], 0
+    while place < len(text):
+        document, end = _decode_next(decoder, text, place)
+        documents.append(document)
+        place = end + len(text[end:]) - len(text[end:].lstrip())
+    return documents
+
+
+def _decode_next(decoder: json.JSONDecoder, text: str, place: int) -> tuple[Any, int]:
+    try:
+        return decoder.raw_decode(text, place)
+    except ValueError as error:
+        raise InvalidError(f"JSON is malformed: {error}", path="$") from None
+
+
+def _read_yaml_documents(content: bytes, _: Any) -> list[Any]:
+    import yaml
+
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    try:
+        _check_events(yaml.parse(content, loader))
+        return [each for each in yaml.load_all(content, loader) if each]
+    except yaml.YAMLError as error:
+        raise InvalidError(" ".join(str(error).split()).replace('in "<byte string>", ', "in "), path="$") from None
+
+
 def _read(source: str, read: Callable[[Any, Any], Any], content: Any, type: Any) -> Any:
     try:
         return read(content, type)
@@ -80,11 +143,33 @@ def _read(source: str, read: Callable[[Any, Any], Any], content: Any, type: Any)
         raise InvalidError(error.message, path=error.path, source=source) from None
     except msgspec.DecodeError as error:  # msgspec.ValidationError is one
         message, path = explain(error, type)
+        if isinstance(content, bytes):
+            message += _hint_at_text(message, content)
         raise InvalidError(message, path=path, source=source) from None
     except UnicodeError:
         raise InvalidError("the text is not UTF-8", path="$", source=source) from None
     except RecursionError:
         raise InvalidError("the document is nested too deeply", path="$", source=source) from None
+
+
+def looks_like_json(content: bytes) -> bool:
+    """Whether a text begins as an object or a list in JSON."""
+    return content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
+
+
+def _hint_at_text(message: str, content: bytes) -> str:
+    """Return a hint at what a text is that is not JSON, for what editors and other tools make of one."""
+    place = re.search(r"malformed: .*\(byte (\d+)\)$", message)
+    if not place:
+        return ""
+    if content[:2] == b"\x1f\x8b":
+        return ": the file is compressed by gzip"
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content[:4]:
+        return ": the text is UTF-16; save it as UTF-8"
+    found = content[int(place[1]) :][:3]
+    if found[:2] in (b"//", b"/*") or found[:1] == b"#":
+        return ": JSON has no comments, but YAML has"
+    return ": the quotes are not those of JSON" if found in ("“".encode(), "”".encode()) else ""
 
 
 def explain(error: msgspec.DecodeError, type: Any = None) -> tuple[str, str]:
@@ -105,7 +190,7 @@ def explain(error: msgspec.DecodeError, type: Any = None) -> tuple[str, str]:
 
 def _hint(rule: str, path: str, type: Any) -> str:
     """Return a hint at the right value, for the usual mistakes."""
-    if "RFC3339" in rule:
+    if "RFC3339" in rule or "timezone" in rule:
         return ": write it as 2023-03-28T18:12:06.436Z, or in epoch seconds"
     if type is None:
         return ""
@@ -161,10 +246,27 @@ def _read_yaml(content: bytes, type: Any) -> Any:
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
             members = [(key.value, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)]
             _refuse_equal_keys(members)
+            self.merge_keys(node)
+            members = [(key.value, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)]
             for name, value in members:
                 if name in free:
                     self.read_scalars(value)
             return super().construct_mapping(node, deep)  # type: ignore[no-any-return]
+
+        def merge_keys(self, node: yaml.MappingNode) -> None:
+            """Put the members of ``<<`` mappings in front of the node's own, which replace them."""
+            merged: list[Any] = []
+            own: list[Any] = []
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value == "<<" and not key.style:
+                    for each in reversed(value.value) if isinstance(value, yaml.SequenceNode) else [value]:
+                        if not isinstance(each, yaml.MappingNode):
+                            raise InvalidError("<< expects a mapping, or a list of mappings", path="$")
+                        self.merge_keys(each)
+                        merged += each.value
+                else:
+                    own.append((key, value))
+            node.value = merged + own
 
         def read_scalars(self, *nodes: yaml.Node) -> None:
             """Read the unquoted scalars inside nodes as JSON values, since no type declares them."""
@@ -182,6 +284,8 @@ def _read_yaml(content: bytes, type: Any) -> Any:
     try:
         _check_events(yaml.parse(content, Loader))
         return msgspec.convert(yaml.load(content, Loader), type, strict=False)
+    except msgspec.ValidationError as error:  # every scalar was read as a text
+        raise msgspec.ValidationError(str(error).replace("got `str`", "got a single value")) from None
     except yaml.YAMLError as error:
         raise InvalidError(" ".join(str(error).split()).replace('in "<byte string>", ', "in "), path="$") from None
 

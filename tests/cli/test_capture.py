@@ -303,7 +303,7 @@ def test_capture_warns_and_goes_on(content: Any, warning: str, caplog: pytest.Lo
     [
         ("text", 2, "$: Expected `object | array`, got `str`"),
         ({}, 2, "$: Object missing required field `imageSetPropertiesList`"),
-        ([{"versionId": "1"}], 2, "an entry has no imageSetId"),
+        ([{"versionId": "1"}], 2, "an entry has no imageSetId: name the image set with --image-set-id"),
         (
             [entry(1, imageSetState="NEW")],
             2,
@@ -316,3 +316,59 @@ def test_capture_warns_and_goes_on(content: Any, warning: str, caplog: pytest.Lo
 def test_capture_refuses_input_that_is_no_answer(content: Any, code: int, error: str) -> None:
     result = from_input(content)
     assert (result.exit_code, result.stdout, result.stderr) == (code, "", f"Error: {error}\n")
+
+
+PAGES = [{"imageSetPropertiesList": [entry(2), entry(1)], "nextToken": "x"}, {"imageSetPropertiesList": [entry(3)]}]
+RAW = json.dumps({"imageSetPropertiesList": [entry(1, createdAt="2023-03-28T18:12:06.436000+00:00")]})
+YAML = f"""\
+imageSetPropertiesList:
+- ImageSetWorkflowStatus: CREATED
+  createdAt: '2023-03-28T18:12:06.436000+00:00'
+  imageSetId: {SAMPLE}
+  imageSetState: ACTIVE
+  versionId: '1'
+"""
+FORMS = {
+    "JSON": (RAW, 1),
+    "JSON with a byte order mark": ("\ufeff" + RAW, 1),
+    "pages": ("".join(map(json.dumps, PAGES)), 3),
+    "pages on lines": ("\n".join(map(json.dumps, PAGES)) + "\n", 3),
+    "YAML": (YAML, 1),
+    "YAML documents": ("---\n" + YAML + "---\n" + YAML.replace("'1'", "'2'"), 2),
+    "a stream of YAML": ("".join(f"- {json.dumps(page)}\n" for page in PAGES), 3),
+    "a recording of placebo": (json.dumps({"status_code": 200, "data": PAGES[1]}), 1),
+}
+
+
+@pytest.mark.parametrize(("saved", "versions"), FORMS.values(), ids=FORMS)
+def test_capture_reads_the_forms_that_people_have(saved: str, versions: int) -> None:
+    result = run("seed", "capture", *IDS, "--input", "-", input=saved.encode())
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (
+        0,
+        f"captured 1 data store, 1 image set, {versions} version{'' if versions == 1 else 's'}",
+    )
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        f"IMAGESETPROPERTIESLIST\tCREATED\t1680027126.436\t{SAMPLE}\tACTIVE\t1\n",
+        "-----------------\n|  ListImageSetVersions  |\n+----------------+\n",
+    ],
+)
+def test_capture_says_which_output_it_wants(saved: str) -> None:
+    result = run("seed", "capture", *IDS, "--input", "-", input=saved.encode())
+    advice = "expected JSON or YAML, as from the AWS CLI with --output json"
+    assert (result.exit_code, result.stderr) == (2, f"Error: $: {advice}\n")
+
+
+def test_an_id_on_the_command_line_is_that_of_entries_without_one() -> None:
+    entries = [{"versionId": str(number), "imageSetState": "ACTIVE"} for number in (2, 1)]
+    result = from_input(entries, "--image-set-id", SAMPLE)
+    assert result.stderr == "captured 1 data store, 1 image set, 2 versions\n"
+
+
+def test_a_page_that_is_cut_is_refused() -> None:
+    result = run("seed", "capture", *IDS, "--input", "-", input=json.dumps(PAGES[0]).encode() + b'{"imageSet')
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: $: JSON is malformed: ")

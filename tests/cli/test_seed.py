@@ -227,3 +227,33 @@ def test_export_from_where_there_is_no_emulator_is_one_line() -> None:
         1,
         "Error: invalid url '127.0.0.1:1': expected the URL of an emulator, such as http://127.0.0.1:4580\n",
     )
+
+
+SEED = f"datastores: [{{datastoreId: '{DATASTORE}'}}]".encode()
+
+
+def test_check_reads_standard_input() -> None:
+    result = run("seed", "check", "-", input=SEED)
+    assert (result.exit_code, result.stdout) == (0, "ok: 1 data store, 0 image sets, 0 versions\n")
+    result = run("seed", "check", "-", input=SEED.replace(b"datastores", b"datastore"))
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "standard input: $: Object contains unknown field `datastore` (did you mean datastores?)\nError: 1 mistake\n",
+    )
+
+
+def test_commands_read_pipes_and_standard_input() -> None:
+    generate = f"{sys.executable} -m healthimaging_emulator seed generate --versions 3"
+    check = f"{sys.executable} -m healthimaging_emulator seed check"
+    listing = f"{sys.executable} -m healthimaging_emulator exec --seed - true"
+    script = f"{check} <({generate}); {generate} | {check} -; {generate} | {listing} && echo served"
+    finished = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert finished.stdout == "ok: 1 data store, 1 image set, 3 versions\n" * 2 + "served\n"
+
+
+def test_a_closed_standard_input_is_one_line() -> None:
+    command = f"{sys.executable} -m healthimaging_emulator seed check - <&-"
+    finished = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert finished.returncode == 1
+    assert finished.stderr.startswith("Error: cannot read -: ")
+    assert finished.stderr.count("\n") == 1

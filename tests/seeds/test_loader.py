@@ -483,7 +483,7 @@ REFUSED = [
     (
         version(createdAt="2024-01-01T00:00:00"),
         f"{VERSIONS}[0].createdAt",
-        "Expected `datetime` with a timezone component",
+        "Expected `datetime` with a timezone component: write it as 2023-03-28T18:12:06.436Z, or in epoch seconds",
     ),
     (
         version(createdAt="1969-12-31T23:59:59Z"),

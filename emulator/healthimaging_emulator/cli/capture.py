@@ -86,7 +86,8 @@ def _check_options(saved: Any, output: str, *, metadata: bool, frames: bool) -> 
 
 
 def _read_saved(content: bytes, image_set_ids: tuple[str, ...]) -> list[Captured]:
-    captured = [each for each in read_saved(content) if not image_set_ids or each.image_set_id in image_set_ids]
+    (only,) = image_set_ids if len(image_set_ids) == 1 else (None,)
+    captured = [each for each in read_saved(content, only) if not image_set_ids or each.image_set_id in image_set_ids]
     if not captured:
         raise click.ClickException("no versions were found")
     return captured

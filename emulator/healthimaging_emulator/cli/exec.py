@@ -26,6 +26,7 @@ from .options import (
     log_level_option,
     make_emulator,
     option,
+    read_streams,
 )
 from .process import FORWARDED, background_log, end, run, signals_blocked
 
@@ -52,7 +53,8 @@ def exec_(
 
     Example: healthimaging-emulator exec --seed my-seed.json -- pytest
     """
-    loaded = load(seed or [find_fixture("demo.json")], faults)
+    (rules,) = read_streams([faults]) if faults else [None]
+    loaded = load(read_streams(seed) or [find_fixture("demo.json")], rules)
     with signals_blocked(FORWARDED | {signal.SIGCHLD}):
         with background_log(log_level):
             emulator = make_emulator(loaded, settings)

@@ -6,7 +6,9 @@ import errno
 import functools
 import os
 import re
-from collections.abc import Callable
+import stat
+import sys
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -17,7 +19,7 @@ import click
 import msgspec
 
 from ..credentials import Credentials
-from ..documents import find_documents
+from ..documents import Source, Stream, find_documents
 from ..emulator import Emulator
 from ..errors import InvalidError, invalid, suggestion
 from ..healthimaging.baseline import Baseline, count_versions
@@ -119,7 +121,7 @@ SEED_OPTIONS = (
         "--seed",
         multiple=True,
         type=click.Path(readable=False),
-        help="A file, or a folder of them; repeatable (with : in the variable).  [default: the demo]",
+        help="A file, a folder, or - for standard input; repeatable (with : in the variable).  [default: the demo]",
     ),
     option("--faults", type=click.Path(readable=False), help="A file with a list of faults."),
 )
@@ -195,7 +197,31 @@ def log_level_option(default: str) -> Callable[[Any], Any]:
     )
 
 
-def load(sources: Any, faults: str | None = None, on_read: OnRead | None = None) -> Seed:
+STANDARD_INPUT = "standard input"
+
+
+def read_streams(sources: Iterable[str]) -> list[str | Stream]:
+    """Read the sources that can be read once: ``-``, which is standard input, and pipes."""
+    return [_read_stream(each) if each == "-" or _is_pipe(each) else each for each in sources]
+
+
+def _is_pipe(name: str) -> bool:
+    try:
+        mode = os.stat(name).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def _read_stream(name: str) -> Stream:
+    try:
+        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except (OSError, AttributeError) as error:  # AttributeError: there is no standard input
+        raise click.ClickException(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from None
+    return Stream(STANDARD_INPUT if name == "-" else name, content)
+
+
+def load(sources: Any, faults: Source | None = None, on_read: OnRead | None = None) -> Seed:
     """Load a seed. A mistake in it is reported in one line, with exit code 2."""
     try:
         return load_seed(*sources, faults=faults, on_read=on_read)

@@ -15,7 +15,7 @@ from ..seeds.loader import load_seed
 from ..seeds.mistakes import find_mistakes
 from ..seeds.writer import write_seed
 from .capture import capture
-from .options import InvalidDocument, check_account, load, option, summarize
+from .options import InvalidDocument, check_account, load, option, read_streams, summarize
 from .output import output_option, write_output
 
 
@@ -27,14 +27,15 @@ def seed() -> None:
 @seed.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(readable=False))
 def check(sources: tuple[str, ...]) -> None:
-    """Check files or folders: exit code 0 if they are a seed, otherwise 2 and all mistakes.
+    """Check files, folders, or standard input (-): exit code 0 if they are a seed, otherwise 2 and all mistakes.
 
     Example: healthimaging-emulator seed check my-seed.json
     """
+    read = read_streams(sources)
     try:
-        seed = load_seed(*sources)
+        seed = load_seed(*read)
     except InvalidError as error:
-        lines, count = find_mistakes(*sources)
+        lines, count = find_mistakes(*read)
         if not lines:  # a rule of the loader alone, such as for the ids that it gives to faults
             lines, count = [str(error)], 1
         lines += [f"and {count - len(lines):,} more"] if count > len(lines) else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import ssl
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +15,7 @@ import click
 
 from ..control.access import is_loopback
 from ..credentials import DEFAULT_REGION
+from ..documents import Stream
 from ..healthimaging.baseline import Baseline
 from ..seeds.loader import find_fixture
 from ..server.listener import Server
@@ -29,6 +31,7 @@ from .options import (
     log_level_option,
     make_emulator,
     option,
+    read_streams,
     summarize,
 )
 from .process import allow_descriptors, background_log, end, end_at_next, signals_blocked
@@ -79,8 +82,9 @@ def serve(
     Example: healthimaging-emulator serve --seed my-seed.json --port 0
     """
     signal.signal(signal.SIGTERM, lambda *_: os._exit(1))  # process 1 of a container has no default handler
-    sources = seed or (str(find_fixture("demo.json")),)
-    files = SeedFiles(sources, faults)
+    sources = read_streams(seed) or [str(find_fixture("demo.json"))]
+    (rules,) = read_streams([faults]) if faults else [None]
+    files = SeedFiles(sources, rules)
     loaded = files.load()
     names = [name for name in (host, *settings["control_hosts"]) if name not in ("", "0.0.0.0", "::")]
     context, authority = _tls(tls_cert, tls_key, tls_self_signed, names)
@@ -92,7 +96,12 @@ def serve(
             if not settings["control_token"] and not is_loopback(host):
                 _say(f"warning: {OPEN.format(host=host or 'it')}", err=True)
             _say(
-                _banner(server, ", ".join(sources), loaded.baseline, _exports(emulator.signing_variables(), authority))
+                _banner(
+                    server,
+                    ", ".join(map(str, sources)),
+                    loaded.baseline,
+                    _exports(emulator.signing_variables(), authority),
+                )
             )
             with watching(files, emulator) if watch else nullcontext():
                 signal.sigwait(STOPPING)
@@ -147,12 +156,12 @@ def _exports(signing: dict[str, str], authority: Path | None) -> str:
     return "\n             ".join(f"export {line}" for line in lines)
 
 
-def _banner(server: Server, sources: str, baseline: Baseline, exports: str) -> str:
+def _banner(server: Server, sources: Sequence[str | Stream], baseline: Baseline, exports: str) -> str:
     endpoint = make_endpoint(server.url)
     key = next(((datastore, image_set) for datastore in baseline for image_set in baseline[datastore]), ("...", "..."))
     return f"""\
 healthimaging-emulator {version("healthimaging-emulator")} is ready at {server.url}
-with {summarize(baseline)} from {sources}
+with {summarize(baseline)} from {", ".join(map(str, sources))}
 
 any client   {exports}
 boto3        boto3.client("medical-imaging", endpoint_url="{endpoint}")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..documents import find_documents
+from ..documents import Stream, find_documents
 from ..emulator import Emulator
 from ..errors import InvalidError
 from ..seeds.loader import Seed
@@ -29,7 +29,7 @@ STOP_SECONDS = 1.0
 class SeedFiles:
     """The files of a seed: documents, faults, and the files of metadata, frames and DICOM that they name."""
 
-    def __init__(self, sources: Sequence[str], faults: str | None) -> None:
+    def __init__(self, sources: Sequence[str | Stream], faults: str | Stream | None = None) -> None:
         self._sources, self._faults = sources, faults
         self._named: set[Path] = set()
         self._loaded: dict[Path, object] = {}
@@ -52,7 +52,7 @@ class SeedFiles:
             log.warning("kept the seed: %s", error.message)
         else:
             emulator.replace_seed(seed)
-            log.info("loaded %s from %s", summarize(seed.baseline), ", ".join(self._sources))
+            log.info("loaded %s from %s", summarize(seed.baseline), ", ".join(map(str, self._sources)))
 
     def _add_named(self, path: Path) -> None:
         self._named.add(path)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct, field, structs
 
-from ..documents import decode_json
+from ..documents import convert, decode_many
 from ..errors import InvalidError
 from ..healthimaging.baseline import Baseline
 from ..healthimaging.history import History
@@ -44,20 +44,31 @@ class Saved(Struct, rename="camel"):
     cli_token: str | None = field(default=None, name="NextToken")
 
 
-def read_saved(content: bytes) -> list[Captured]:
-    """Return the image sets that the AWS CLI saved: a whole answer, or its list alone. Raises ``InvalidError``."""
-    entries: Saved | list[Entry] = decode_json(content, Saved | list[Entry])
-    if isinstance(entries, Saved):
-        if entries.next_token or entries.cli_token:
-            log.warning("warning: the list is not complete: it holds a token for more")
-        entries = entries.image_set_properties_list
+def read_saved(content: bytes, image_set_id: str | None = None) -> list[Captured]:
+    """Return the image sets that the AWS CLI saved: answers, one after another, or their lists alone.
+
+    They are in JSON or YAML. ``image_set_id`` is that of the entries that have none. Raises ``InvalidError``.
+    """
     image_sets: dict[str, list[Entry]] = {}
-    for entry in entries:
-        id = entry.get("imageSetId")
-        if not isinstance(id, str):
-            raise InvalidError("an entry has no imageSetId")
-        image_sets.setdefault(id, []).append(entry)
+    pages = [page for document in decode_many(content) for page in _list_pages(document)]
+    if isinstance(pages[-1], Saved) and (pages[-1].next_token or pages[-1].cli_token):
+        log.warning("warning: the list is not complete: it holds a token for more")
+    for page in pages:
+        for entry in page.image_set_properties_list if isinstance(page, Saved) else page:
+            id = entry.get("imageSetId", image_set_id)
+            if not isinstance(id, str):
+                raise InvalidError("an entry has no imageSetId: name the image set with --image-set-id")
+            image_sets.setdefault(id, []).append(entry)
     return [Captured(id, entries, {}, {}) for id, entries in image_sets.items()]
+
+
+def _list_pages(document: Any) -> list[Saved | list[Entry]]:
+    """Return the pages of a document: one, or a list of them, as the format yaml-stream of the AWS CLI has it."""
+    if isinstance(document, dict) and isinstance(document.get("data"), dict):  # as placebo and pill record it
+        document = document["data"]
+    if isinstance(document, list) and any("imageSetPropertiesList" in each for each in document if each):
+        return [convert(each, Saved) for each in document]
+    return [convert(document, Saved | list[Entry])]
 
 
 def build_baseline(datastore_id: str, image_sets: list[Captured]) -> Baseline:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..clock import Clock
-from ..documents import find_documents
+from ..documents import Source, find_documents
 from ..errors import EmulatorError, InvalidError
 from ..faults.engine import Faults
 from ..faults.fault import Fault
@@ -18,8 +18,6 @@ from ..settings import Settings
 from .build import OnRead, Place, build_datastore, build_image_set, build_import, read_start
 from .document import GenerateImageSets, SeedDatastore, SeedDocument
 from .generate_image_sets import make_image_sets
-
-Source = str | Path | Mapping[str, Any]
 
 Origins = dict[tuple[str, str], str]
 """Documents by the data store and the id of each image set that they have."""
@@ -32,8 +30,8 @@ class Seed(NamedTuple):
     faults: tuple[Fault, ...] = ()
 
 
-def load_seed(*sources: Source, faults: str | Path | None = None, on_read: OnRead | None = None) -> Seed:
-    """Read seeds and merge them in order: JSON or YAML files, folders of such files, or documents.
+def load_seed(*sources: Source, faults: Source | None = None, on_read: OnRead | None = None) -> Seed:
+    """Read seeds and merge them in order: JSON or YAML files, folders of such files, streams, or documents.
 
     ``faults`` is a file with a list of further faults, or a folder of them. ``on_read`` is called with each file of
     metadata or of a frame that a seed names, before it is read. Combinations that AWS has never been seen to return are

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from ..documents import Reader, find_documents
+from ..documents import Reader, Source, find_documents
 from ..errors import EmulatorError, InvalidError
 from ..faults.check import check_fault
 from ..faults.fault import Fault
@@ -58,7 +58,7 @@ MOST_DESCRIBED = 100
 """Mistakes that are described; further ones are only counted."""
 
 
-def find_mistakes(*sources: str | Path) -> tuple[list[str], int]:
+def find_mistakes(*sources: Source) -> tuple[list[str], int]:
     """Return a line for each mistake in files and folders, for the first ones if there are many, and their number.
 
     Nothing is logged: loading a seed has logged its warnings.
