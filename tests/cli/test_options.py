@@ -19,7 +19,7 @@ from tests.demo import MANY, path
 from tests.raw import exchange, request
 
 PREFIX = "HEALTHIMAGING_EMULATOR_"
-LISTS = {"control_hosts": "control-host", "cors_origins": "cors-origin"}
+LISTS = {"control_hosts": "control-host", "cors_origins": "cors-origin", "quotas": "quota"}
 
 
 def option_of(command: click.Command, name: str) -> click.Option:

@@ -98,7 +98,7 @@ def serve(
             _say(
                 _banner(
                     server,
-                    ", ".join(map(str, sources)),
+                    sources,
                     loaded.baseline,
                     _exports(emulator.signing_variables(), authority),
                 )
