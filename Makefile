@@ -76,5 +76,7 @@ $(VENV)/.audit: pyproject.toml constraints.txt | $(VENV)
 	touch $@
 
 $(VENV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	    || { echo "$(PYTHON) is too old or not there: Python 3.10 or newer is needed; PYTHON=... says where one is"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet 'pip>=25.1' # which knows dependency groups

@@ -231,3 +231,10 @@ for thread in threads: thread.join()
         finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         assert finished.stderr == ""
     assert set(emulator_package.__all__) <= set(dir(emulator_package))
+
+
+@pytest.mark.parametrize("seed", ["demo.json", {}, None])
+def test_a_seed_that_is_not_loaded_is_refused_at_once(seed: Any) -> None:
+    with pytest.raises(TypeError) as raised:
+        Emulator(seed)
+    assert str(raised.value) == f"expected a loaded seed, not {seed!r}: use Emulator.from_seed({seed!r})"

@@ -27,7 +27,7 @@ VALID: dict[str, list[Any]] = {
     "transition_seconds": [None, 0, 0.5, 1e9],
     "s3": [None, "s3", Path("s3"), "http://127.0.0.1:9000", SimpleNamespace(get_object=None)],
     "events_webhook": [None, "http://localhost:8000/events", "https://[::1]/a?b=c"],
-    "quotas": [[], ["aws"], ["aws", "copies=0"], ("datastores=2", "metadata-bytes=100"), {"update-bytes=999999999999"}],
+    "quotas": [[], ["aws"], ["AWS", "copies=0"], ("datastores=2", "metadata-bytes=100"), {"update-bytes=999999999999"}],
     "tombstones": [True, False],
     "control_token": [None, "a", "sésame €"],
     "control_hosts": [[], ["a", "a.b-c_d", "10.0.0.7"], ("::1", "2001:db8::1", "::ffff:1.2.3.4"), {"a"}],
@@ -74,7 +74,7 @@ INVALID: list[tuple[str, Any, str]] = [
     *(("events_webhook", value, f" {value!r}: expected {URL}") for value in ("http://a/#b", "http://a/b c", 7)),
     *(
         ("quotas", [value], f" {value!r}: expected {QUOTA}")
-        for value in ("", "AWS", "copies", "copies=", "copies=-1", "copies=1.5", "copy=1", "copies=1,", 1, None)
+        for value in ("", "aws2", "copies", "copies=", "copies=-1", "copies=1.5", "copy=1", "copies=1,", 1, None)
     ),
     *(("tombstones", value, f" {value!r}: expected true or false") for value in (None, 0, "true")),
     *(("control_token", value, f": expected {TEXT}") for value in ("", "a\r", "a\ud800", 1)),

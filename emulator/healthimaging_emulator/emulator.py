@@ -41,6 +41,8 @@ class Emulator:
     """
 
     def __init__(self, seed: Seed, **settings: Unpack[SettingsOptions]) -> None:
+        if not isinstance(seed, Seed):
+            raise TypeError(f"expected a loaded seed, not {seed!r:.100}: use Emulator.from_seed({seed!r:.100})")
         for name in settings.keys() - Settings.__dataclass_fields__:
             raise TypeError(f"no setting {name!r}{suggestion(name, Settings.__dataclass_fields__)}")
         settings["credentials"] = check_credentials(settings.get("credentials", ()))

@@ -87,8 +87,10 @@ def _read_options(node: pytest.Item | pytest.Collector) -> Options:
     merged["faults"] = faults if isinstance(faults, (list, tuple)) else [faults]
     unknown = [name for name in merged if name not in Options.__dataclass_fields__]
     if unknown or any(mark.args for mark in marks):
+        positional = [repr(argument) for mark in marks for argument in mark.args]
         known = ", ".join(f"{name}=" for name in Options.__dataclass_fields__)
-        given = f", not {unknown[0]}={suggestion(unknown[0], Options.__dataclass_fields__)}" if unknown else ""
+        hints = [f"{name}={suggestion(name, Options.__dataclass_fields__)}" for name in unknown]
+        given = f", not {(hints + positional)[0]}"
         raise pytest.UsageError(f"@pytest.mark.{MARKER} takes {known}{given}")
     return Options(**merged)
 
@@ -407,7 +409,8 @@ def _watch(
     watch = _Watch(accounts, list(faults), _forks, request.scope)
     watches = request.config.stash.setdefault(_WATCHES, [])
     if any(each.scope == request.scope for each in watches):
-        pytest.fail("a test has either healthimaging or healthimaging_server", pytrace=False)
+        used = " and ".join(name for name in request.fixturenames if name in _FIXTURES)
+        pytest.fail(f"a test has either healthimaging or healthimaging_server, not {used}", pytrace=False)
     watches.append(watch)
     try:
         yield

@@ -41,12 +41,17 @@ class Setting(NamedTuple):
         Raises ``ValueError``.
         """
         if self.is_list:
-            return [each for each in re.split(r"[,\s]+", text) if each]
+            return split_list(text)
         return None if text.lower() == "none" and self.is_valid(None) else self.read(text)
 
     def show(self, value: Any) -> str:
         """Return a value for a message, or nothing if it is a secret."""
         return "" if self.is_secret else f" {value!r}"
+
+
+def split_list(text: str) -> list[str]:
+    """Return the entries of a text, which commas or spaces separate."""
+    return [each for each in re.split(r"[,\s]+", text) if each]
 
 
 def is_text(value: str) -> bool:
@@ -113,7 +118,7 @@ Import jobs count for an account, and copies, updates and deletions for a data s
 
 def _read_quota(text: str) -> dict[str, int]:
     """Return the quotas that ``aws`` or, for example, ``copies=2`` stands for. Raises ``ValueError``."""
-    if text == "aws":
+    if text.lower() == "aws":
         return QUOTAS
     name, _, number = text.partition("=")
     if name not in QUOTAS or not re.fullmatch("[0-9]{1,12}", number):

@@ -65,7 +65,8 @@ def test_capture_warns_of_a_page_that_was_lost(server: Server, emulator: Emulato
     script = [sys.executable, "-m", "healthimaging_emulator", "seed", "capture", *IDS, "--endpoint-url", server.url]
     finished = subprocess.run([*script, "--image-set-id", MANY], capture_output=True, text=True, check=True)
     warned, captured = finished.stderr.splitlines()
-    assert warned == f"warning: {MANY}: 37 of versions 1 to 137 are missing"
+    missing = f"37 of versions 1 to 137 are missing (image set {MANY})"
+    assert warned == f"warning: document: $.datastores[0].imageSets[0].versions[0]: {missing}"
     assert captured == "captured 1 data store, 1 image set, 100 versions"
 
 
@@ -280,6 +281,7 @@ def test_capture_reads_a_list_alone_and_picks_the_image_sets() -> None:
     assert list(load_seed(json.loads(result.stdout)).baseline[DATASTORE]) == [MANY]
 
 
+MISSING = f"2 of versions 1 to 4 are missing (image set {SAMPLE})"
 NOT_COMPLETE = "the list is not complete: it holds a token for more"
 
 
@@ -289,7 +291,7 @@ NOT_COMPLETE = "the list is not complete: it holds a token for more"
         ({"imageSetPropertiesList": [entry(1)], "NextToken": "x"}, NOT_COMPLETE),
         ({"imageSetPropertiesList": [entry(1)], "nextToken": "x"}, NOT_COMPLETE),
         ([entry(1, laterMember=1)], "the member laterMember is not known, and left out"),
-        ([entry(4), entry(1)], f"{SAMPLE}: 2 of versions 1 to 4 are missing"),
+        ([entry(4), entry(1)], f"document: $.datastores[0].imageSets[0].versions[0]: {MISSING}"),
     ],
 )
 def test_capture_warns_and_goes_on(content: Any, warning: str, caplog: pytest.LogCaptureFixture) -> None:

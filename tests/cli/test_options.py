@@ -15,6 +15,7 @@ from healthimaging_emulator.cli.serve import serve
 from healthimaging_emulator.settings import DECLARED
 from tests.cli.conftest import Address, ask, run, serving
 from tests.cli.test_exec import executed
+from tests.conftest import DEMO
 from tests.demo import MANY, path
 from tests.raw import exchange, request
 
@@ -54,7 +55,7 @@ def test_an_option_has_the_default_of_its_setting(name: str) -> None:
 
 
 def test_every_option_of_serve_has_a_variable_of_its_own() -> None:
-    variables = [each.envvar for each in serve.params]
+    variables = [each.envvar for each in serve.params if isinstance(each, click.Option)]
     assert len(set(variables)) == len(variables)
     assert all(re.fullmatch(f"{PREFIX}[A-Z3_]+", str(variable)) for variable in variables)
 
@@ -125,7 +126,7 @@ def test_an_empty_variable_is_none() -> None:
         assert len(ask(banner, path(MANY)).json["imageSetPropertiesList"]) == 50
 
 
-@pytest.mark.parametrize("secret", ["abc\r", "a\tb"])
+@pytest.mark.parametrize("secret", ["a\rb", "a\tb"])
 @pytest.mark.parametrize("name", ["TOKEN_KEY", "CONTROL_TOKEN"])
 def test_a_control_character_in_a_key_is_refused_and_not_shown(name: str, secret: str) -> None:
     finished = executed("--", "true", **{PREFIX + name: secret})
@@ -135,6 +136,28 @@ def test_a_control_character_in_a_key_is_refused_and_not_shown(name: str, secret
         2,
         f"Error: Invalid value for '{option}' (env var: '{PREFIX}{name}'): {told}",
     )
+
+
+@pytest.mark.parametrize("value", ["abc\r", " abc\n", '"abc"', "'abc'", '"abc"\r'])
+def test_what_a_file_of_variables_leaves_around_a_value_is_stripped(value: str) -> None:
+    variables = {PREFIX + name: value.replace("abc", text) for name, text in PLAIN.items()}
+    with serving(**variables) as (_, banner):
+        with serving("--token-key", "abc") as (_, other):
+            token = ask(other, f"{path(MANY)}?maxResults=7").json["nextToken"]
+        page = ask(banner, f"{path(MANY)}?nextToken={token}").json["imageSetPropertiesList"]
+        assert (len(page), page[0]["versionId"]) == (9, "130")
+
+
+PLAIN = {"TOKEN_KEY": "abc", "PAGE_SIZE": "9", "LOG_LEVEL": "error", "REGION": "", "SEED": str(DEMO)}
+
+
+def test_commas_and_spaces_separate_credentials_too() -> None:
+    variables = {PREFIX + "CREDENTIAL": "AKIDA:one, AKIDB:two AKIDC:three", PREFIX + "REQUIRE_SIGNATURE": "1"}
+    program = "import os; print(os.environ['AWS_ACCESS_KEY_ID'])"
+    assert executed("--", sys.executable, "-c", program, **variables).stdout == "AKIDA\n"
+    assert executed("--account", "111111111111", "--", "true", **variables).returncode == 2
+    refused = executed("--", "true", **variables | {PREFIX + "CREDENTIAL": "AKIDA:one,two"})
+    assert "invalid credential: expected ACCESS_KEY:SECRET" in refused.stderr
 
 
 # Unknown variables.

@@ -293,7 +293,7 @@ SIGNED = "--require-signature"
             invalid("max-accounts", "invalid value 'none': expected a whole number from 1"),
         ),
         (("--log-level", "x"), 2, invalid("log-level", "'x' is not one of 'debug', 'info', 'warning', 'error'.")),
-        (("x",), 2, "Got unexpected extra argument (x)"),
+        (("x",), 2, "x: No such file or directory"),
         (("--tls-cert", "cert.pem"), 2, ONE_WAY_OF_TLS),
         (("--tls-cert", "cert.pem", "--tls-key", "key.pem", "--tls-self-signed=ca.pem"), 2, ONE_WAY_OF_TLS),
         (("--tls-cert", "", "--tls-key", ""), 1, "TLS: , : No such file or directory"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Callable
@@ -720,7 +721,10 @@ def test_a_later_change_that_has_become_impossible_is_left_out(
     ask("POST", VERSIONS, {"imageSetState": "ACTIVE", "versionId": "9"})
     ask("PUT", "/clock", {"advance": 60})
     assert newest(emulator)["versionId"] == "10"
-    assert caplog.messages == [f"a change that was due could not be made: image set {SAMPLE} has no version 5"]
+    assert caplog.messages == [
+        "version 9 follows 4: AWS skips no number",
+        f"a change that was due could not be made: image set {SAMPLE} has no version 5",
+    ]
 
 
 @pytest.mark.parametrize("year", ["2000", "2100"])
@@ -838,7 +842,28 @@ def test_a_control_token_is_sent_in_utf_8() -> None:
 )
 def test_an_unknown_endpoint_is_not_found(ask: Ask, method: str, target: str) -> None:
     status, error = ask(method, target)
-    assert (status, error) == (404, {"code": "NotFound", "message": f"there is no {method} /_emulator{target}"})
+    assert (status, error["code"]) == (404, "NotFound")
+    assert error["message"].startswith(f"there is no {method} /_emulator{target}: ")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "hint"),
+    [
+        ("POST", "/clock", "expected GET or PUT"),
+        ("GET", "/fault", "/_emulator/openapi.json describes what there is (did you mean /faults?)"),
+        ("GET", "/zzz", "/_emulator/openapi.json describes what there is"),
+    ],
+)
+def test_an_unknown_endpoint_has_a_hint(ask: Ask, method: str, target: str, hint: str) -> None:
+    _, error = ask(method, target)
+    assert error["message"] == f"there is no {method} /_emulator{target}: {hint}"
+
+
+def test_a_refusal_is_logged_with_its_reason(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    ask("POST", "/reset", {"only": ["fault"]})
+    reason = "$.only[0]: Invalid enum value 'fault': expected one of calls, changes, clock, faults"
+    assert f"POST /_emulator/reset was refused: {reason}" in caplog.messages
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])

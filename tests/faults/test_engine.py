@@ -742,3 +742,9 @@ def test_a_fault_can_be_put_in_front_of_those_that_are_there() -> None:
     assert [fault.id for fault in emulator.faults] == ["one", "two", "seeded", "last", "behind"]
     assert [status.id for status in emulator.faults.add(Fault.latency(0, id="new", first=True))] == ["new"]
     assert next(iter(emulator.faults)).id == "new"
+
+
+def test_a_keyword_that_no_fault_has_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(TypeError) as raised:
+        Fault.error("ThrottlingException", pages=2)  # type: ignore[call-arg]
+    assert str(raised.value) == "unexpected keyword argument 'pages' (did you mean page?)"

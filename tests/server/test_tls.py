@@ -186,3 +186,13 @@ def test_a_refusal_reaches_who_still_sends(made: Made) -> None:
             client.send(request("PUT", "/a", body=body))
         reply = client.receive()
         assert (reply.status, reply.body) == (413, b"PUT /a 5000000 ")
+
+
+def test_http_without_tls_is_told_what_the_port_speaks(server: Server) -> None:
+    with socket.create_connection((server.host, server.port), timeout=30) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        answer = b""
+        while received := client.recv(1000):
+            answer += received
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert answer.endswith(b"\r\n\r\nthis port speaks TLS: use an https:// URL")

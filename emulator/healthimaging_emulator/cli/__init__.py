@@ -8,6 +8,7 @@ import sys
 import click
 
 from .exec import env, exec_
+from .options import normalize_variables
 from .seed import seed
 from .serve import serve
 
@@ -19,6 +20,7 @@ def main() -> None:
 
     Example: healthimaging-emulator serve
     """
+    normalize_variables()
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
 
 

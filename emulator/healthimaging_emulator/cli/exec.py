@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import signal
 from typing import Any
 
 import click
@@ -28,7 +27,10 @@ from .options import (
     option,
     read_streams,
 )
-from .process import FORWARDED, background_log, end, run, signals_blocked
+from .process import BLOCKED, background_log, end, run, signals_blocked
+
+PLAIN = re.compile(r"[^\s#'\"\\$`]*").fullmatch
+"""Whether a value needs no quotes in a dotenv file: ``docker run --env-file`` would keep them."""
 
 account_option = click.option("--account", callback=check_account, help="Sign as this account.")
 
@@ -55,7 +57,7 @@ def exec_(
     """
     (rules,) = read_streams([faults]) if faults else [None]
     loaded = load(read_streams(seed) or [find_fixture("demo.json")], rules)
-    with signals_blocked(FORWARDED | {signal.SIGCHLD}):
+    with signals_blocked(BLOCKED):
         with background_log(log_level):
             emulator = make_emulator(loaded, settings)
             variables = _private_variables(emulator, account)
@@ -115,4 +117,4 @@ def _shell(name: str, value: str) -> str:
 
 
 def _dotenv(name: str, value: str) -> str:
-    return f"{name}={shlex.quote(value)}"
+    return f"{name}={value if PLAIN(value) else shlex.quote(value)}"

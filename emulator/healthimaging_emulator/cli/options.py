@@ -26,7 +26,7 @@ from ..healthimaging.baseline import Baseline, count_versions
 from ..objects import FolderObjects
 from ..seeds.build import OnRead
 from ..seeds.loader import Seed, find_fixture, load_seed
-from ..settings import DECLARED, DEFAULT_PORT, PREFIX, Setting, Settings
+from ..settings import DECLARED, DEFAULT_PORT, PREFIX, Setting, Settings, split_list
 
 if TYPE_CHECKING:
     from ..server.listener import Server
@@ -67,7 +67,7 @@ class SettingType(click.ParamType):  # type: ignore[type-arg]  # generic in newe
 
     def split_envvar_value(self, rv: str) -> list[str]:
         """Split the value of a variable."""
-        return [each for each in re.split(r"[,\s]+", rv) if each]
+        return split_list(rv)
 
 
 class Port(click.IntRange):
@@ -116,6 +116,25 @@ def setting_option(name: str, setting: Setting, default: Any) -> Callable[[Any],
 
 _DEFAULTS = {each.name: each.default for each in fields(Settings)}
 
+
+class _ListType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """A text. In a variable, commas or spaces separate several."""
+
+    name = "text"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Split the value of a variable."""
+        return split_list(rv)
+
+
+def normalize_variables() -> None:
+    """Strip spaces, line ends and quotes that files of variables leave around a value."""
+    for name, value in os.environ.items():
+        if name.startswith(PREFIX):
+            text = value.strip()
+            os.environ[name] = text[1:-1] if re.fullmatch(r"\"[^\"]*\"|'[^']*'", text) else text
+
+
 SEED_OPTIONS = (
     option(
         "--seed",
@@ -131,6 +150,7 @@ SIGNATURE_OPTIONS = (
         "--credential",
         multiple=True,
         metavar="KEY:SECRET",
+        type=_ListType(),
         callback=_read_credential,
         help="An access key that may sign; repeatable.",
     ),
@@ -159,7 +179,8 @@ def emulator_options(command: Any) -> Any:
             raise click.UsageError("credentials are only used with --require-signature")
         settings = {name: options.pop(name) for name in DECLARED}
         if settings["s3"] is None:  # the demo has a bucket, too
-            settings["s3"] = DEFAULT_S3 if options["seed"] else FolderObjects(Path(DEFAULT_S3), find_fixture("s3"))
+            is_demo = not (options["seed"] or options.get("seeds"))
+            settings["s3"] = FolderObjects(Path(DEFAULT_S3), find_fixture("s3")) if is_demo else DEFAULT_S3
         return command(settings=settings | {"credentials": credentials}, **options)
 
     every = (*SEED_OPTIONS, *SIGNATURE_OPTIONS, *SETTING_OPTIONS)

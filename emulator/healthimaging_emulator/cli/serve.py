@@ -34,7 +34,7 @@ from .options import (
     read_streams,
     summarize,
 )
-from .process import allow_descriptors, background_log, end, end_at_next, signals_blocked
+from .process import allow_descriptors, background_log, end, end_at_next, signals_blocked, wait_for
 from .watch import SeedFiles, watching
 
 DESCRIPTORS = 200
@@ -45,6 +45,7 @@ OPEN = "anybody who can reach {host} can control this emulator; set --control-to
 
 
 @click.command()
+@click.argument("seeds", metavar="[SEED]...", nargs=-1, type=click.Path(readable=False))
 @option("--host", default=DEFAULT_HOST, show_default=True, help="Address to listen on.")
 @option(
     "--port",
@@ -66,6 +67,7 @@ OPEN = "anybody who can reach {host} can control this emulator; set --control-to
 )
 @log_level_option("info")
 def serve(
+    seeds: tuple[str, ...],
     host: str,
     port: int,
     seed: tuple[str, ...],
@@ -77,12 +79,12 @@ def serve(
     tls_self_signed: str | None,
     settings: dict[str, Any],
 ) -> None:
-    """Serve the emulator until it is told to stop.
+    """Serve the emulator until it is told to stop, with seeds as of --seed.
 
-    Example: healthimaging-emulator serve --seed my-seed.json --port 0
+    Example: healthimaging-emulator serve my-seed.json --port 0
     """
     signal.signal(signal.SIGTERM, lambda *_: os._exit(1))  # process 1 of a container has no default handler
-    sources = read_streams(seed) or [str(find_fixture("demo.json"))]
+    sources = read_streams(seeds + seed) or [str(find_fixture("demo.json"))]
     (rules,) = read_streams([faults]) if faults else [None]
     files = SeedFiles(sources, rules)
     loaded = files.load()
@@ -104,7 +106,7 @@ def serve(
                 )
             )
             with watching(files, emulator) if watch else nullcontext():
-                signal.sigwait(STOPPING)
+                wait_for(STOPPING)
                 end_at_next(STOPPING)
             server.stop()
             deliver_events(emulator)

@@ -24,6 +24,7 @@ from ..errors import (
     NotFoundError,
     UnreachableError,
     invalid,
+    suggestion,
 )
 from ..faults.engine import FaultStatus
 from ..faults.fault import Fault
@@ -349,6 +350,9 @@ class _Versions(msgspec.Struct):
 
 
 def _make(type: type[T], members: Mapping[str, Any]) -> T:
+    known = [each for each in type.__struct_fields__ if each not in ("image_set_id", "after")]  # type: ignore[attr-defined]
+    for name in members.keys() - {*known, "after"}:
+        raise InvalidError(f"invalid member {name!r}{suggestion(name, known)}")
     try:
         return type(**members)
     except TypeError as error:

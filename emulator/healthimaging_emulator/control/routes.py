@@ -21,9 +21,10 @@ from ..errors import (
     InvalidError,
     LimitExceededError,
     NotFoundError,
+    suggestion,
 )
 from ..settings import Settings
-from ..transports.targets import EXCHANGE_KEY
+from ..transports.targets import CONTROL_PREFIX, EXCHANGE_KEY
 from .access import AccessPolicy
 from .bodies import ErrorBody
 from .endpoints import ENDPOINTS, ControlRequest, get_health
@@ -104,6 +105,8 @@ def _answer_error(error: Exception) -> Response:
     status, code, message, path = _classify(error)
     if status == 500:
         log.error("%s %s failed", request.method, request.path, exc_info=error)
+    else:
+        log.info("%s %s was refused: %s", request.method, request.path, f"{path}: {message}" if path else message)
     detail = {"code": code, "message": message} | ({"path": path} if path else {})
     return _send_json({"error": detail}, status)
 
@@ -115,8 +118,16 @@ def _classify(error: Exception) -> tuple[int, str, str, str]:
     if isinstance(error, HTTPException) and error.code == 400:
         return 400, "BadRequest", "the request cannot be read", ""
     if isinstance(error, HTTPException):
-        return 404, "NotFound", f"there is no {request.method} {request.path}", ""
+        return 404, "NotFound", f"there is no {request.method} {request.path}: {_hint_at_endpoint(error)}", ""
     return 500, "InternalError", "the emulator failed; its log says why", ""
+
+
+def _hint_at_endpoint(error: HTTPException) -> str:
+    methods = getattr(error, "valid_methods", None)
+    if methods:
+        return f"expected {' or '.join(sorted(set(methods) - {'HEAD', 'OPTIONS'}))}"
+    near = suggestion(request.path.removeprefix(CONTROL_PREFIX), [each.path for each in ENDPOINTS])
+    return f"{CONTROL_PREFIX}/openapi.json describes what there is{near}"
 
 
 def _describe(policy: AccessPolicy, prefix: str) -> Response:

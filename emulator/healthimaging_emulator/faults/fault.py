@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..aws.members import pattern
+from ..errors import suggestion
 from ..healthimaging.shapes.identifiers import Arn, DatastoreId, ImageFrameId, ImageSetId, JobId
 from .connection import ConnectionEffect, ConnectionKind
 from .corrupt import CorruptEffect, CorruptKind
@@ -223,6 +224,9 @@ class Fault(
 
 
 def _make(options: Mapping[str, Any], **effect: Any) -> Fault:
+    known = FaultOptions.__annotations__
+    for name in options.keys() - known.keys():
+        raise TypeError(f"unexpected keyword argument {name!r}{suggestion(name, known)}")
     match = {name: value for name, value in options.items() if name in Match.__struct_fields__}
     rest = {
         "latency_effect" if name == "latency" else name: value

@@ -108,6 +108,8 @@ class Edits:
             version = _follow(key, history, {"version_id": str(last.number + 1)} | dict(members), date)
             if version.number <= last.number:
                 raise InvalidError(f"invalid version_id {version.version_id!r}: expected more than {last.version_id}")
+            if version.number > last.number + 1:
+                log.warning("version %s follows %s: AWS skips no number", version.version_id, last.version_id)
             return history.append(version)
 
         changed = self._schedule(_Edit(key, make, 1, size), after)

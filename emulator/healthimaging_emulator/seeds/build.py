@@ -241,7 +241,7 @@ def build_history(image_set: SeedImageSet, place: Place, shared: Metadata | None
             versions.append(build_version(written, place.image_set_id, versions[0] if versions else None, metadata))
         except InvalidError as error:
             raise place.error(error.message, f".versions[{index}]{error.path}") from None
-    for index, doubt in _find_doubts(versions):
+    for index, doubt in _find_doubts(versions, place.image_set_id):
         log.warning("warning: %s: %s.versions[%d]: %s", place.source, place.path, index, doubt)
     return History.of(_sort(versions, place))
 
@@ -342,9 +342,13 @@ def _read_bytes(name: str, place: Place, what: str) -> bytes:
         raise InvalidError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _find_doubts(versions: list[Version]) -> Iterator[tuple[int, str]]:
+def _find_doubts(versions: list[Version], image_set_id: str) -> Iterator[tuple[int, str]]:
     """Find combinations that AWS's sample and event documentation never show."""
     created_at = versions[0].created_at
+    numbers = {version.number for version in versions}
+    missing = max(numbers) - len(numbers - {0})
+    if missing:
+        yield 0, f"{missing} of versions 1 to {max(numbers)} are missing (image set {image_set_id})"
     for index, version in enumerate(versions):
         state, status = version.image_set_state, version.image_set_workflow_status
         if status is not None and status not in OBSERVED_STATUSES[state]:

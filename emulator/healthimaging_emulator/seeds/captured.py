@@ -107,20 +107,11 @@ def _add_documents(image_sets: dict[str, ImageSet], captured: Captured) -> None:
 
 
 def _warn_of_gaps(captured: Captured) -> None:
-    """Warn of missing versions, documents and frames."""
+    """Warn of missing documents and frames; loading warns of missing versions, which boto3 and the AWS CLI do not."""
     id = captured.image_set_id
-    _warn_of_missing_versions(id, {str(entry.get("versionId")) for entry in captured.entries})
     for version_id, document in captured.documents.items():
         if document is None:
             log.warning("warning: %s: version %s is being written, and has no metadata", id, version_id)
     missing = sum(file is None for file in captured.frames.values())
     if missing:
         log.warning("warning: %s: %d of %d frames were not found", id, missing, len(captured.frames))
-
-
-def _warn_of_missing_versions(image_set_id: str, version_ids: set[str]) -> None:
-    """Warn of missing versions: boto3 and the AWS CLI do not notice an answer that was cut on its way."""
-    numbers = {int(id) for id in version_ids if id.isascii() and id.isdigit() and len(id) < 19}
-    missing = max(numbers, default=0) - len(numbers - {0})
-    if missing:
-        log.warning("warning: %s: %d of versions 1 to %d are missing", image_set_id, missing, max(numbers))

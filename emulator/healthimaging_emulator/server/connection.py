@@ -42,6 +42,12 @@ if TYPE_CHECKING:
 
     from ..settings import Settings
 
+PLAIN_HTTP = (
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 41\r\n\r\n"
+    b"this port speaks TLS: use an https:// URL"
+)
+"""The answer to HTTP without TLS on a port that wants it."""
+
 DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 """The flag for a call that does not wait; Windows has none, and wants a timeout of 0."""
 
@@ -198,6 +204,9 @@ class Connection:
             client.do_handshake()
         except OSError as error:
             log.info("a TLS handshake failed: %s", error)
+            if getattr(error, "reason", "") == "HTTP_REQUEST":
+                with suppress(OSError):
+                    socket.socket.send(client, PLAIN_HTTP)
             raise
 
     # Requests
