@@ -130,7 +130,7 @@ def test_who_does_not_speak_tls_holds_up_nobody(
     caplog.set_level(logging.INFO, "healthimaging_emulator")
     with Client(server) as silent, Client(server) as plain, Encrypted(server, authority) as client:
         plain.send(request("POST", "/a"))
-        assert plain.is_closed()
+        assert plain.receive().status == 400
         client.send(request("POST", "/a"))
         assert client.receive().status == 200
         server.stop()  # does not wait for the handshake
