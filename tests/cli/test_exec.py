@@ -212,3 +212,41 @@ def test_env_quotes_values_for_a_shell_and_a_dotenv_file(monkeypatch: pytest.Mon
     monkeypatch.setenv("NO_PROXY", "a$b;c")
     assert "export NO_PROXY='a$b;c,127.0.0.1,localhost,::1'\n" in run("env").stdout
     assert "NO_PROXY='a$b;c,127.0.0.1,localhost,::1'\n" in run("env", "--format", "dotenv").stdout
+
+
+@pytest.mark.parametrize(
+    ("section", "kept"),
+    [("[profile mine]", "mine"), ("[profile  mine ]", "mine"), ("[mine]", None), ("[profile minx]", None)],
+)
+def test_a_profile_that_this_machine_does_not_have_is_left_out(
+    tmp_path: Path, section: str, kept: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config"
+    config.write_text(f"{section}\nregion = eu-west-1\naws_access_key_id = x\naws_secret_access_key = y\n")
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    program = f"import boto3, os; print(os.environ.get('AWS_PROFILE')); {COUNT}"
+    command = [sys.executable, "-m", "healthimaging_emulator", "exec", "--", sys.executable, "-c", program]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert finished.stdout == f"{kept}\n4\n"
+
+
+COUNT = (
+    f"print(len(boto3.client('medical-imaging').list_image_set_versions("
+    f"datastoreId='{DATASTORE}', imageSetId='{SAMPLE}')['imageSetPropertiesList']))"
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("env >/dev/full", "No space left on device"),
+        ("seed schema >/dev/full", "No space left on device"),
+        ("--help >/dev/full", "No space left on device"),
+        ("seed generate >&-", "Was not able to determine binary stream for sys.stdout."),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_one_line(command: str, message: str) -> None:
+    script = f"{sys.executable} -m healthimaging_emulator {command}"
+    finished = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (finished.returncode, finished.stderr) == (1, f"Error: {message}\n")

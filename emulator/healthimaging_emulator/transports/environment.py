@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..credentials import DEFAULT_REGION, Credentials
@@ -58,10 +59,30 @@ def build_variables(url: str, account: str | None = None, given: Mapping[str, st
 def build_child_environment(
     url: str, account: str | None = None, given: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """Return the whole environment of a child process; with an ``account``, without other credentials."""
-    others = FOREIGN_VARIABLES if account else ()
+    """Return the whole environment of a child process.
+
+    With an ``account``, or a profile that this machine does not have, it is without other credentials.
+    """
+    others = FOREIGN_VARIABLES if account or not has_profile(given) else ()
     kept = {name: value for name, value in given.items() if name not in others}
     return kept | build_variables(url, account, kept)
+
+
+def has_profile(given: Mapping[str, str]) -> bool:
+    """Whether the profile that variables name is in the files of this machine, or they name none."""
+    name = given.get("AWS_PROFILE")
+    config = given.get("AWS_CONFIG_FILE", "~/.aws/config")
+    credentials = given.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")
+    return not name or _has_section(config, f"profile {name}") or _has_section(credentials, name) or name == "default"
+
+
+def _has_section(file: str, name: str) -> bool:
+    try:
+        text = Path(file).expanduser().read_text(errors="replace")
+    except (OSError, RuntimeError):  # RuntimeError: there is no home
+        return False
+    words = r"\s+".join(re.escape(word) for word in name.split())
+    return re.search(rf"^\[\s*{words}\s*\]", text, re.MULTILINE) is not None
 
 
 def signing_variables(credentials: Credentials | None, region: str | None) -> dict[str, str]:
