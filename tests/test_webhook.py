@@ -177,6 +177,7 @@ def test_without_a_webhook_there_is_nothing_to_wait_for() -> None:
     emulator.deliver_events(0)
 
 
+@pytest.mark.newest_boto3
 def test_exec_delivers_the_last_events_before_it_ends(receiver: Receiver, tmp_path: Path) -> None:
     seed = tmp_path / "seed.json"
     seed.write_text(json.dumps(SEED))

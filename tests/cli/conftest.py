@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
+from typing import Any
 
 from click.testing import CliRunner, Result
 
@@ -17,7 +19,8 @@ from tests.raw import Client, Reply, request
 
 
 def run(*arguments: str, input: bytes | None = None) -> Result:
-    return CliRunner().invoke(main, arguments, input=input)
+    separate: dict[str, Any] = {} if "mix_stderr" not in signature(CliRunner).parameters else {"mix_stderr": False}
+    return CliRunner(**separate).invoke(main, arguments, input=input)
 
 
 BANNER_END = "JavaScript"

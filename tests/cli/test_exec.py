@@ -214,6 +214,7 @@ def test_env_quotes_values_for_a_shell_and_a_dotenv_file(monkeypatch: pytest.Mon
     assert "NO_PROXY='a$b;c,127.0.0.1,localhost,::1'\n" in run("env", "--format", "dotenv").stdout
 
 
+@pytest.mark.newest_boto3
 @pytest.mark.parametrize(
     ("section", "kept"),
     [("[profile mine]", "mine"), ("[profile  mine ]", "mine"), ("[mine]", None), ("[profile minx]", None)],

@@ -28,6 +28,7 @@ def option_of(command: click.Command, name: str) -> click.Option:
     return option
 
 
+@pytest.mark.newest_click
 @pytest.mark.parametrize("command", [serve, exec_], ids=["serve", "exec"])
 @pytest.mark.parametrize("name", DECLARED)
 def test_every_setting_has_an_option_a_variable_and_help(command: click.Command, name: str) -> None:
@@ -46,6 +47,7 @@ def test_every_setting_has_an_option_a_variable_and_help(command: click.Command,
 DEFAULTS = {each.name: each.default for each in fields(Settings)}
 
 
+@pytest.mark.newest_click
 @pytest.mark.parametrize("name", DECLARED)
 def test_an_option_has_the_default_of_its_setting(name: str) -> None:
     option = option_of(serve, name)
@@ -83,6 +85,7 @@ def test_an_option_is_repeated_for_several_values() -> None:
         assert [get(banner, "/_emulator/faults", host=host) for host in "abc"] == [200, 200, 403]
 
 
+@pytest.mark.newest_click
 def test_a_comma_does_not_separate_the_values_of_an_option() -> None:
     result = run("serve", "--port", "0", "--cors-origin", "http://a,http://b")
     told = "invalid value 'http://a,http://b': expected an origin such as http://localhost:3000"
@@ -126,6 +129,7 @@ def test_an_empty_variable_is_none() -> None:
         assert len(ask(banner, path(MANY)).json["imageSetPropertiesList"]) == 50
 
 
+@pytest.mark.newest_click
 @pytest.mark.parametrize("secret", ["a\rb", "a\tb"])
 @pytest.mark.parametrize("name", ["TOKEN_KEY", "CONTROL_TOKEN"])
 def test_a_control_character_in_a_key_is_refused_and_not_shown(name: str, secret: str) -> None:

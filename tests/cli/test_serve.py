@@ -243,6 +243,7 @@ ONE_WAY_OF_TLS = "give --tls-cert and --tls-key, or --tls-self-signed"
 SIGNED = "--require-signature"
 
 
+@pytest.mark.newest_click
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
@@ -318,6 +319,7 @@ def test_a_mistake_in_the_options_is_one_line(options: tuple[str, ...], code: in
     assert "secretsecret" not in result.output
 
 
+@pytest.mark.newest_click
 @pytest.mark.parametrize("option", ["token-key", "control-token"])
 @pytest.mark.parametrize("secret", ["", "sesame\r", "ses\tame", "sesame\udcff"])
 def test_a_key_without_text_or_with_a_control_character_is_refused_and_not_shown(option: str, secret: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -224,6 +225,9 @@ ALL = {
 }
 
 
+NEEDS_H11_16 = ("a chunk longer than it says",)
+
+
 @pytest.mark.parametrize("name", READABLE)
 def test_a_request_is_read(name: str) -> None:
     data, events = READABLE[name]
@@ -239,6 +243,8 @@ def test_a_body_over_the_limit_tells_its_size_only(name: str) -> None:
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_request_is_refused(name: str) -> None:
+    if name in NEEDS_H11_16 and version("h11") < "0.16":
+        pytest.xfail("needs h11 0.16")
     data, status, message = REFUSED[name]
     assert read([data])[-1] == Refused(status, message)
 

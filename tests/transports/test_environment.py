@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from healthimaging_emulator import Credentials
@@ -94,8 +96,11 @@ def test_the_child_of_an_account_has_no_other_credentials() -> None:
     assert (child["AWS_ACCESS_KEY_ID"], child["AWS_REGION"]) == ("111111111111", "us-east-1")
 
 
-def test_a_child_without_an_account_keeps_its_profile() -> None:
-    assert build_child_environment(URL, None, {"AWS_PROFILE": "x"})["AWS_PROFILE"] == "x"
+def test_a_child_without_an_account_keeps_its_profile(tmp_path: Path) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.write_text("[x]\naws_access_key_id = a\n")
+    given = {"AWS_PROFILE": "x", "AWS_SHARED_CREDENTIALS_FILE": str(credentials)}
+    assert build_child_environment(URL, None, given)["AWS_PROFILE"] == "x"
 
 
 def test_credentials_and_region_are_signed_with_if_there_are_any() -> None:

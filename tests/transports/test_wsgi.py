@@ -213,7 +213,8 @@ def test_only_paths_at_or_below_the_control_prefix_are_flasks(
 def test_flask_answers_in_json_without_a_page_of_its_own(demo_server: Server) -> None:
     answer = ask(demo_server, "GET", "/_emulator")
     assert answer.headers["content-type"] == "application/json"
-    assert json.loads(answer.body) == {"error": {"code": "NotFound", "message": "there is no GET /_emulator"}}
+    message = "there is no GET /_emulator: /_emulator/openapi.json describes what there is"
+    assert json.loads(answer.body) == {"error": {"code": "NotFound", "message": message}}
 
 
 @pytest.mark.parametrize(

@@ -82,9 +82,11 @@ def _answer(endpoint: Endpoint, accounts: Accounts, policy: AccessPolicy, max_bo
 
 def _read_content(max_body: int) -> bytes:
     """Read the body of the request, with or without a Content-Length."""
-    if (request.content_length or 0) <= max_body:
-        request.max_content_length = max_body + 1  # Werkzeug cuts the body there, and does not say so
-        content = request.get_data()
+    length, stream = request.content_length, request.environ["wsgi.input"]
+    if length is None and not request.environ.get("wsgi.input_terminated"):
+        return b""
+    if (length or 0) <= max_body:
+        content: bytes = stream.read(max_body + 1 if length is None else length)
         if len(content) <= max_body:
             return content
     raise InvalidError(f"the body is too large: expected at most {max_body} bytes")

@@ -126,6 +126,8 @@ class RequestReader:
             return self._read_body() if self._has_body else _NO_BODY
         except h11.RemoteProtocolError as error:
             return Refused(_get_status(error), str(error).partition(": bytearray")[0])
+        except ValueError:  # of h11 before 0.16, which lets Python read a length of thousands of digits
+            return Refused(400, "bad Content-Length")
 
     def _read_head(self) -> Event:
         if not self._fed:
@@ -157,6 +159,8 @@ class RequestReader:
         length = fields.get("content-length")
         if is_chunked and length is not None:
             raise h11.RemoteProtocolError("Content-Length and Transfer-Encoding exclude each other")
+        if length is not None and len(length) > 20:
+            raise h11.RemoteProtocolError("bad Content-Length")
         self._has_body = is_chunked or length not in (None, "0")
         if self._has_body:
             self._length = None if length is None else int(length)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from http.client import responses
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
 
 from flask import Blueprint, Flask
+from werkzeug.routing import Map
 
 from ..messages import Exchange, Request, Response, drive
 from ..pipeline import Pipeline
@@ -28,10 +30,13 @@ EXPOSED = "x-amzn-RequestId, x-amzn-ErrorType, x-emulator-fault, Retry-After, x-
 METHODS = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
 
 
+class _Application(Flask):
+    url_map_class = partial(Map, merge_slashes=False)  # type: ignore[assignment]  # a path is taken as it is
+
+
 def create_app(pipeline: Pipeline, blueprints: Sequence[Blueprint], settings: Settings) -> Flask:
     """Make the application of an emulator: the service, and blueprints under the prefix of the control API."""
-    app = Flask("healthimaging_emulator", static_folder=None)
-    app.url_map.merge_slashes = False
+    app = _Application("healthimaging_emulator", static_folder=None)
     service = _Service(_Control(app, blueprints), pipeline, settings.max_body)
     app.wsgi_app = _Cors(service, settings.cors_origins) if settings.cors_origins else service  # type: ignore[method-assign]
     return app

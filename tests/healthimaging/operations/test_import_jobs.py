@@ -592,7 +592,7 @@ def test_without_the_extra_a_job_fails_and_the_log_says_how_to_install_it(
     with caplog.at_level(logging.WARNING):
         job = run(service)
     assert job["message"] == "INVALID_REQUEST:  DICOM files cannot be read - the extra dicom is not installed."
-    assert "as in pip install '/path/to/clone[dicom]'" in caplog.text
+    assert "pip install 'healthimaging-emulator[dicom]'" in caplog.text
     assert f"the import job {job['jobId']} failed: INVALID_REQUEST:  DICOM files cannot be read" in caplog.text
 
 
