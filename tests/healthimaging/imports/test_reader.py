@@ -77,6 +77,9 @@ def test_closing_ends_the_child(reader: FileReader) -> None:
     assert child.poll() is not None
 
 
-def test_a_child_that_cannot_be_started_is_not_needed(monkeypatch: pytest.MonkeyPatch, reader: FileReader) -> None:
-    monkeypatch.setattr("sys.executable", "")  # Python is embedded in another program
+@pytest.mark.parametrize("executable", ["", "/nowhere/python"])
+def test_a_child_that_cannot_be_started_is_not_needed(
+    monkeypatch: pytest.MonkeyPatch, reader: FileReader, executable: str
+) -> None:
+    monkeypatch.setattr("sys.executable", executable)  # empty: Python is embedded in another program
     assert reader.read(CT) == read_instance(CT)

@@ -37,7 +37,10 @@ class FileReader:
         if self._count <= FILES_IN_THREAD or not sys.executable:
             return read_instance(content)
         if self._child is None:
-            self._child = _start_child()
+            try:
+                self._child = _start_child()
+            except OSError:  # the system has no room for it
+                return read_instance(content)
         found = _ask(self._child, content)
         if isinstance(found, Instance):
             return found
