@@ -224,3 +224,18 @@ def test_serve_warns_of_unknown_variables_too() -> None:
 def test_commands_that_make_no_emulator_read_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PREFIX + "PAGE_SIZE", "0")
     assert run("seed", "schema").exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["serve", "exec"])
+def test_the_help_shows_the_options_in_groups(command: str) -> None:
+    lines = run(command, "--help").stdout.splitlines()
+    titles = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
+    tls = ["TLS:"] if command == "serve" else []
+    assert titles == ["Options:", "The answers of the service:", "Access:", *tls, "Limits:"]
+    options = {line.split()[0] for line in lines if line.startswith("  --")}
+    shown = {each.opts[0] for each in COMMANDS[command].params if isinstance(each, click.Option)}
+    assert shown <= options | {"-h"}
+    assert lines.index("Limits:") < next(number for number, line in enumerate(lines) if "--max-calls" in line)
+
+
+COMMANDS = {"serve": serve, "exec": exec_}

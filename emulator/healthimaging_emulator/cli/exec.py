@@ -16,6 +16,7 @@ from ..settings import DEFAULT_PORT
 from ..transports.environment import build_child_environment, build_variables
 from .options import (
     DEFAULT_HOST,
+    GroupedCommand,
     Port,
     check_account,
     deliver_events,
@@ -35,7 +36,7 @@ PLAIN = re.compile(r"[^\s#'\"\\$`]*").fullmatch
 account_option = click.option("--account", callback=check_account, help="Sign as this account.")
 
 
-@click.command("exec", context_settings={"allow_interspersed_args": False})
+@click.command("exec", cls=GroupedCommand, context_settings={"allow_interspersed_args": False})
 @emulator_options
 @log_level_option("warning")
 @account_option

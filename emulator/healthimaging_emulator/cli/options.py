@@ -114,6 +114,33 @@ def setting_option(name: str, setting: Setting, default: Any) -> Callable[[Any],
     )
 
 
+_ANSWERS = ("page_size", "token", "omit_unset", "transition", "s3", "events", "quotas", "tombstones")
+GROUPS = {
+    "The answers of the service": _ANSWERS,
+    "Access": ("control", "cors", "require_signature", "credential", "region"),
+    "TLS": ("tls",),
+    "Limits": ("max",),
+}
+"""Titles in the help of a command, and how the names of their options begin; the others have none."""
+
+
+class GroupedCommand(click.Command):
+    """A command with many options, which its help shows in groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a list of options for each group."""
+        groups: dict[str, list[tuple[str, str]]] = {title: [] for title in ("Options", *GROUPS)}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                titles = [title for title, names in GROUPS.items() if str(param.name).startswith(names)]
+                groups[titles[0] if titles else "Options"].append(record)
+        for title, records in groups.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
 _DEFAULTS = {each.name: each.default for each in fields(Settings)}
 
 

@@ -24,6 +24,7 @@ from ..settings import DEFAULT_PORT
 from ..transports.environment import make_endpoint
 from .options import (
     DEFAULT_HOST,
+    GroupedCommand,
     Port,
     deliver_events,
     emulator_options,
@@ -44,7 +45,7 @@ STOPPING = {signal.SIGINT, signal.SIGTERM}
 OPEN = "anybody who can reach {host} can control this emulator; set --control-token to require a secret"
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("seeds", metavar="[SEED]...", nargs=-1, type=click.Path(readable=False))
 @option("--host", default=DEFAULT_HOST, show_default=True, help="Address to listen on.")
 @option(
