@@ -284,10 +284,15 @@ def _read_yaml(content: bytes, type: Any) -> Any:
     try:
         _check_events(yaml.parse(content, Loader))
         return msgspec.convert(yaml.load(content, Loader), type, strict=False)
-    except msgspec.ValidationError as error:  # every scalar was read as a text
-        raise msgspec.ValidationError(str(error).replace("got `str`", "got a single value")) from None
+    except msgspec.ValidationError as error:
+        raise name_scalar(error) from None
     except yaml.YAMLError as error:
         raise InvalidError(" ".join(str(error).split()).replace('in "<byte string>", ', "in "), path="$") from None
+
+
+def name_scalar(error: msgspec.ValidationError) -> msgspec.ValidationError:
+    """Return an error of a YAML document, in which every scalar was read as a text."""
+    return msgspec.ValidationError(str(error).replace("got `str`", "got a single value"))
 
 
 def _check_events(events: Iterable[Any]) -> None:

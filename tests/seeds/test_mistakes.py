@@ -74,7 +74,7 @@ def test_all_mistakes_are_found_in_the_order_of_their_lines() -> None:
         f"seed.yaml:11: {sets}[0].versions[2]: Object missing required field `versionId` {first}",
         f"seed.yaml:12: {sets}[0].metadata: nowhere.json: No such file or directory {first}",
         f"seed.yaml:14: {sets}[1].generate: failed must be less than versions, since version 1 never fails {second}",
-        f"seed.yaml:15: {sets}[2].versions: Expected `array | null`, got `str`",
+        f"seed.yaml:15: {sets}[2].versions: Expected `array | null`, got a single value",
         f"seed.yaml:15: {sets}[2]: Object missing required field `imageSetId`",
         "seed.yaml:17: $.faults[0].error: Object missing required field `code`",
         "seed.yaml:17: $.faults[0].latency.seconds: Expected `float` >= 0.0",
@@ -188,7 +188,7 @@ faults:
 -
   *fault
 """
-    seconds = "latency.seconds: Expected `float`, got `str`"
+    seconds = "latency.seconds: Expected `float`, got a single value"
     assert find(text) == [
         "seed.yaml:4: $.datastores[0].datastoreId: Expected `str` matching regex '[0-9a-z]{32}'",
         f"seed.yaml:13: $.datastores[1].imageSets[0].metadata.Study.Series.1.3: expected an object (image set {ID})",
@@ -232,7 +232,7 @@ def test_a_file_that_cannot_be_read_is_one_mistake_and_others_are_checked(
 ) -> None:
     write(Path(), name, content)
     write(Path(), "b.yaml", b"faults: 5")
-    assert find_mistakes(".") == ([mistake, "b.yaml:1: $.faults: Expected `array`, got `str`"], 2)
+    assert find_mistakes(".") == ([mistake, "b.yaml:1: $.faults: Expected `array`, got a single value"], 2)
 
 
 def test_a_file_that_cannot_be_opened_is_one_mistake_and_others_are_checked() -> None:
@@ -241,10 +241,10 @@ def test_a_file_that_cannot_be_opened_is_one_mistake_and_others_are_checked() ->
     assert find_mistakes(".", "none.json", "b.txt", "b.yaml") == (
         [
             "a.json: Is a directory",
-            "b.yaml:1: $.faults: Expected `array`, got `str`",
+            "b.yaml:1: $.faults: Expected `array`, got a single value",
             "none.json: No such file or directory",
             "b.txt: No such file or directory",
-            "b.yaml:1: $.faults: Expected `array`, got `str`",
+            "b.yaml:1: $.faults: Expected `array`, got a single value",
         ],
         5,
     )

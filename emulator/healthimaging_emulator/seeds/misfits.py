@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 import msgspec
 from msgspec import structs
 
-from ..documents import explain
+from ..documents import explain, name_scalar
 from ..errors import InvalidError
 
 
@@ -33,7 +33,7 @@ def find_misfits(value: Any, type: Any, path: str, *, strict: bool) -> Iterator[
         msgspec.convert(value, type, strict=strict)
         return
     except msgspec.ValidationError as error:
-        own = Misfit(path, error, type)
+        own = Misfit(path, error if strict else name_scalar(error), type)
     parts = (find_misfits(part, wanted, path + name, strict=strict) for name, part, wanted in _parts(value, type))
     wrong_names = (Misfit(path, msgspec.ValidationError(rule), type) for rule in _find_wrong_names(value, type))
     found = False

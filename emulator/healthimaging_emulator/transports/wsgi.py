@@ -31,7 +31,7 @@ METHODS = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
 
 
 class _Application(Flask):
-    url_map_class = partial(Map, merge_slashes=False)  # type: ignore[assignment]  # a path is taken as it is
+    url_map_class = staticmethod(partial(Map, merge_slashes=False))  # type: ignore[assignment]  # takes a path as it is
 
 
 def create_app(pipeline: Pipeline, blueprints: Sequence[Blueprint], settings: Settings) -> Flask:
