@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 HEALTH = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]  # which go by time or chance
 
 settings.register_profile(
-    "same", max_examples=100, derandomize=True, database=None, deadline=None, suppress_health_check=HEALTH
+    "same", max_examples=50, derandomize=True, database=None, deadline=None, suppress_health_check=HEALTH
 )
 settings.register_profile("long", max_examples=2_000, database=None, deadline=None, suppress_health_check=HEALTH)
 settings.load_profile(os.environ.get("FUZZ", "same"))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.demo import DATASTORE, SAMPLE
 
-from .conftest import Run
+from .conftest import HEAD, Run
 
 KEYS = 'aws_access_key_id="x", aws_secret_access_key="x"'
 
@@ -244,24 +244,29 @@ def test_it({fixture}):
 # Scopes.
 
 
-@pytest.mark.parametrize("scope", ["class", "module", "package", "session"])
-@pytest.mark.parametrize("kind", ["healthimaging", "healthimaging_server"])
-def test_a_fixture_can_outlive_a_test(run: Run, kind: str, scope: str) -> None:
-    run(f"""
-@pytest.fixture(scope="{scope}")
-def app({kind}_{scope}):
-    {kind}_{scope}.image_set(DATASTORE, SAMPLE).append(image_set_state="ACTIVE")
-    return {kind}_{scope}
+SCOPE = """
+@pytest.fixture(scope="SCOPE")
+def SCOPE_app(KIND_SCOPE):
+    KIND_SCOPE.image_set(DATASTORE, SAMPLE).append(image_set_state="ACTIVE")
+    return KIND_SCOPE
 
-class TestIt:
+class TestSCOPE:
     @pytest.mark.parametrize("turn", [1, 2])
-    def test_it(self, app, turn):
+    def test_it(self, SCOPE_app, turn):
         assert listed()[0] == "5"
-        assert len(app.calls) == turn
+        assert len(SCOPE_app.calls) == turn
 
-    def test_one_of_its_own(self, app, healthimaging):
+    def test_one_of_its_own(self, SCOPE_app, healthimaging):
         assert listed()[0] == "4"
-""").assert_outcomes(passed=3)
+"""
+
+
+@pytest.mark.parametrize("kind", ["healthimaging", "healthimaging_server"])
+def test_a_fixture_can_outlive_a_test(run: Run, pytester: pytest.Pytester, kind: str) -> None:
+    for scope in ("class", "module", "package", "session"):
+        text = HEAD + SCOPE.replace("KIND", kind).replace("SCOPE", scope)
+        pytester.makepyfile(**{f"test_{scope}": text})
+    run("").assert_outcomes(passed=12)
 
 
 def test_a_fault_of_a_module_must_fire_until_its_end(run: Run) -> None:
