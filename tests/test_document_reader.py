@@ -431,3 +431,17 @@ def test_a_scalar_of_yaml_is_not_called_a_text(tmp_path: Path) -> None:
     with pytest.raises(InvalidError) as raised:
         read(file, type=Color)
     assert (raised.value.path, raised.value.message) == ("$.parts", "Expected `array`, got a single value")
+
+
+def test_a_merged_mapping_keeps_its_own_meaning_elsewhere(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("[{<<: &b {<<: {count: 1}, count: 2}}, *b]")
+    found = read(file, type=list[dict[str, Any] | Any])[0]
+    assert [found[0], found[1]] == [{"count": "2"}] * 2
+
+
+def test_a_key_given_twice_inside_a_merge_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("{<<: {count: 1, count: 2}}")
+    with pytest.raises(InvalidError, match="the key 'count' is given twice in one object"):
+        read(file, type=Color)

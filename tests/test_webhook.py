@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -186,3 +188,50 @@ def test_exec_delivers_the_last_events_before_it_ends(receiver: Receiver, tmp_pa
     command = ["-m", "healthimaging_emulator", "exec", *options, "--", sys.executable, "-c", program]
     subprocess.run([sys.executable, *command], check=True, timeout=60)
     assert receiver.statuses == ["DELETING", "DELETED"]
+
+
+def test_a_receiver_that_never_ends_its_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("healthimaging_emulator.webhook.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("healthimaging_emulator.webhook.PAUSES", ())
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        stopped = threading.Event()
+
+        def drip() -> None:
+            while not stopped.is_set():
+                client, _ = server.accept()
+                with client, suppress(OSError):
+                    while not stopped.wait(0.01):
+                        client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+        threading.Thread(target=drip, daemon=True).start()
+        emulator = make_emulator(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        update(emulator)
+        emulator.deliver_events(30)
+        stopped.set()
+
+
+@pytest.mark.usefixtures("without_pauses")
+def test_a_name_that_no_host_can_have_drops_the_event(caplog: pytest.LogCaptureFixture) -> None:
+    emulator = make_emulator(f"http://{'a' * 70}.example/")
+    update(emulator)
+    emulator.deliver_events(30)
+    assert len(caplog.messages) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_posts_its_own_events(receiver: Receiver) -> None:
+    receiver.gate.clear()
+    emulator = make_emulator(receiver.url)
+    update(emulator)
+    child = os.fork()
+    if not child:
+        try:
+            emulator.client().delete_image_set(**IMAGE_SET)
+            receiver.gate.set()
+            os._exit(0 if len(emulator.events) == 4 else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    receiver.gate.set()
+    emulator.deliver_events()
+    assert receiver.statuses == ["UPDATING", "UPDATED"]

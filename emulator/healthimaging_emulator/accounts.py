@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .clock import Clock
 from .credentials import DEFAULT_ACCOUNT, DEFAULT_REGION
-from .errors import ConflictError, InvalidError, NotOpenError
+from .errors import ConflictError, InvalidError, LimitExceededError, NotOpenError
 from .faults.engine import Faults
 from .handles import DatastoreHandle, ImageSetHandle
 from .healthimaging.events import Event
@@ -226,8 +226,13 @@ class Accounts:
             raise InvalidError(f"invalid test account {id!r}: expected an id from {FIRST_TEST_ACCOUNT} on")
         if self._open.setdefault(id, name) is not name:
             raise ConflictError(f"account {id} is open already, for {self._open[id]}")
+        try:
+            account = self._create(id)
+        except LimitExceededError:
+            del self._open[id]
+            raise
         self._ended.pop(id, None)
-        return self._create(id)
+        return account
 
     def note_stray(self, id: str, method: str, path: str) -> None:
         """Note a request of a test account that is not open."""

@@ -242,10 +242,11 @@ def _read_yaml(content: bytes, type: Any) -> Any:
 
     free = _free_members(type)
 
+    def name_of(key: yaml.Node) -> Any:
+        return key.value if isinstance(key, yaml.ScalarNode) else key
+
     class Loader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]  # scalars stay strings
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            members = [(key.value, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)]
-            _refuse_equal_keys(members)
             self.merge_keys(node)
             members = [(key.value, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)]
             for name, value in members:
@@ -255,7 +256,8 @@ def _read_yaml(content: bytes, type: Any) -> Any:
 
         def merge_keys(self, node: yaml.MappingNode) -> None:
             """Put the members of ``<<`` mappings in front of the node's own, which replace them."""
-            merged: list[Any] = []
+            _refuse_equal_keys([(key.value, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)])
+            merged: dict[Any, Any] = {}
             own: list[Any] = []
             for key, value in node.value:
                 if isinstance(key, yaml.ScalarNode) and key.value == "<<" and not key.style:
@@ -263,10 +265,11 @@ def _read_yaml(content: bytes, type: Any) -> Any:
                         if not isinstance(each, yaml.MappingNode):
                             raise InvalidError("<< expects a mapping, or a list of mappings", path="$")
                         self.merge_keys(each)
-                        merged += each.value
+                        merged |= {name_of(name): (name, member) for name, member in each.value}
                 else:
                     own.append((key, value))
-            node.value = merged + own
+            given = {name_of(key) for key, _ in own}
+            node.value = [pair for name, pair in merged.items() if name not in given] + own
 
         def read_scalars(self, *nodes: yaml.Node) -> None:
             """Read the unquoted scalars inside nodes as JSON values, since no type declares them."""

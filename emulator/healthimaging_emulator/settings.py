@@ -259,7 +259,8 @@ class Settings:
 
     @cached_property
     def _quotas(self) -> dict[str, int]:
-        return {name: number for each in self.quotas for name, number in _read_quota(each).items()}
+        given = sorted(self.quotas, key=lambda each: each.lower() != "aws")  # a number of one's own wins
+        return {name: number for each in given for name, number in _read_quota(each).items()}
 
     def quota(self, name: str) -> int | None:
         """Return a quota of ``QUOTAS``, or None if it is not enforced."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,22 +42,31 @@ class Webhook:
         self._waiting: deque[Mapping[str, Any]] = deque()
         self._changed = threading.Condition()
         self._is_posting = False
+        self._process = os.getpid()
 
     def post(self, event: Mapping[str, Any]) -> None:
         """Post an event when those before it are delivered or dropped. Returns at once."""
         with self._changed:
+            self._forget_parent()
             if len(self._waiting) >= MOST_WAITING:
                 log.warning("event %s is not posted: %d others wait", event["id"], MOST_WAITING)
                 return
             self._waiting.append(event)
             if not self._is_posting:
-                self._is_posting = True
+                self._is_posting, self._process = True, os.getpid()
                 threading.Thread(target=self._post_waiting, name="webhook", daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
         """Wait until no event waits any more, and say whether that is so."""
         with self._changed:
+            self._forget_parent()
             return self._changed.wait_for(lambda: not self._waiting, seconds)
+
+    def _forget_parent(self) -> None:
+        """Leave the events that wait to the process that this one was forked from, which has the thread."""
+        if self._process != os.getpid():
+            self._waiting.clear()
+            self._is_posting, self._process = False, os.getpid()
 
     def _post_waiting(self) -> None:
         while True:
@@ -74,8 +86,8 @@ class Webhook:
             time.sleep(pause)
             try:
                 status = self._send(json.dumps(event).encode())
-            except (OSError, HTTPException) as error:
-                failure = str(error) or type(error).__name__
+            except (OSError, HTTPException, ValueError) as error:  # ValueError: of a name that no host can have
+                failure = (str(error) or type(error).__name__).encode("unicode_escape").decode()
                 continue
             if 200 <= status < 300:
                 return
@@ -88,9 +100,19 @@ class Webhook:
         url = self._url
         connect = HTTPSConnection if url.scheme == "https" else HTTPConnection
         connection = connect(url.hostname or "", url.port, timeout=ANSWER_SECONDS)
+        timer = threading.Timer(ANSWER_SECONDS, _abort, [connection])  # the timeout is that of each byte
+        timer.daemon = True
+        timer.start()
         try:
             target = (url.path or "/") + (f"?{url.query}" if url.query else "")
             connection.request("POST", target, body, {"Content-Type": "application/json"})
             return connection.getresponse().status
         finally:
+            timer.cancel()
             connection.close()
+
+
+def _abort(connection: HTTPConnection) -> None:
+    with suppress(OSError):
+        if connection.sock is not None:
+            connection.sock.shutdown(socket.SHUT_RDWR)

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from healthimaging_emulator import ConflictError, Emulator, Fault, InvalidError, NotFoundError, RemoteAccount
+from healthimaging_emulator import (
+    ConflictError,
+    Emulator,
+    Fault,
+    InvalidError,
+    LimitExceededError,
+    NotFoundError,
+    RemoteAccount,
+)
 from healthimaging_emulator.server.listener import Server
 from tests.demo import DATASTORE, SAMPLE, path
 from tests.raw import Client, Reply, request
@@ -116,3 +124,14 @@ def test_faults_that_never_fired_tell_their_nearest_miss(server: Server) -> None
     assert misses["late"].endswith("its page is 1, not 2")
     assert misses["skipping"] == "it matched 1 request, but it skips 9"
     assert "misses" not in account.request("GET", "faults", type=dict)
+
+
+def test_an_account_that_could_not_be_opened_is_not_open() -> None:
+    with Emulator.from_seed(max_accounts=2).serve() as server:
+        first, second = RemoteAccount(server.url, TEST), RemoteAccount(server.url, "900000000002")
+        first.open(NAME)
+        with pytest.raises(LimitExceededError):
+            second.open(NAME)
+        first.forget()
+        second.open(NAME)
+        assert ask(server, second.id).status == 200

@@ -731,8 +731,11 @@ def test_two_runs_under_a_frozen_clock_have_the_same_journal() -> None:
 
 
 def test_a_fault_can_be_put_in_front_of_those_that_are_there() -> None:
-    seed = {"datastores": [], "faults": [{"id": "seeded", "error": {"code": "ConflictException"}}]}
+    front = {"id": "front", "first": True, "error": {"code": "ConflictException"}}
+    seed = {"datastores": [], "faults": [{"id": "seeded", "error": {"code": "ConflictException"}}, front]}
     emulator = Emulator.from_seed(seed)
+    assert [fault.id for fault in emulator.faults] == ["front", "seeded"]
+    emulator.faults.remove("front")
     emulator.faults.add(Fault.error("ThrottlingException", id="last"))
     emulator.faults.add(
         Fault.error("InternalServerException", id="one", first=True),

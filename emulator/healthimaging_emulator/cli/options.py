@@ -264,8 +264,10 @@ def _is_pipe(name: str) -> bool:
 def _read_stream(name: str) -> Stream:
     try:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except (OSError, AttributeError) as error:  # AttributeError: there is no standard input
-        raise click.ClickException(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from None
+    except AttributeError:
+        raise click.ClickException("cannot read -: standard input is closed") from None
+    except OSError as error:
+        raise click.ClickException(f"cannot read {name}: {error.strerror or error}") from None
     return Stream(STANDARD_INPUT if name == "-" else name, content)
 
 

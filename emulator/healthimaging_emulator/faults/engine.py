@@ -194,10 +194,9 @@ class Faults:
                 self._settings.check_limit("faults", added + len(faults))
             active = self._activate(faults, self._active, is_added=True)
             first()
-            added_faults = [*active.values()][len(self._active) :]
-            in_front = {str(each.fault.id): each for each in added_faults if each.fault.first}
-            self._active = in_front | active
-            return [each.status for each in added_faults]
+            added_ids = [id for id in active if id not in self._active]
+            self._active = active
+            return [active[id].status for id in added_ids]
 
     def remove(self, id: str) -> None:
         """Remove a fault, and end the stalls and delays that it causes. Raises ``NotFoundError``."""
@@ -294,7 +293,8 @@ class Faults:
             named = structs.replace(fault, id=id)
             active[id] = ActiveFault(named, operations, self._clock.elapsed(), is_added=is_added)
             taken.add(id)
-        return active
+        in_front = {id: each for id, each in active.items() if each.fault.first and id not in present}
+        return in_front | active
 
     @staticmethod
     def _end(*ended: ActiveFault) -> None:

@@ -52,12 +52,14 @@ class Baseline(dict[str, dict[str, ImageSet]]):
 
 
 def measure(image_sets: ImageSets) -> tuple[int, int]:
-    """Count data stores and versions, and the bytes of their metadata and frames."""
+    """Count data stores, versions and files of seeded imports, and the bytes of their metadata and frames."""
     records = [record for each in image_sets.values() for record in each.values()]
     documents = {id(v.metadata): v.metadata for record in records for v in record.history if v.metadata is not None}
     frames = {id(frame): frame for record in records for frame in record.frames.values()}
     size = sum(len(each.compressed) for each in documents.values()) + sum(map(len, frames.values()))
-    return len(image_sets) + count_versions(image_sets), size
+    imported = [file for each in getattr(image_sets, "imports", ()) for file in each.files.values()]
+    size += sum(len(frame) for file in imported if not isinstance(file, str) for frame in file.frames.values())
+    return len(image_sets) + count_versions(image_sets) + len(imported), size
 
 
 def count_versions(image_sets: ImageSets) -> int:

@@ -187,6 +187,7 @@ def _list_instances(written: SeedImport, place: Place) -> Iterator[Instance]:
         inside = f".imageSets[{index}]"
         yield from build_imported(image_set, place._replace(path=place.path + inside), written.input_s3_uri + inside)
     if written.generate is not None:
+        read_start(written.generate, place._replace(path=f"{place.path}.generate"))
         for index in range(written.generate.image_sets):
             yield from split_document(generate_document(written.generate, index), {}, "")
 

@@ -64,12 +64,14 @@ def find_fixture(name: str) -> Path:
 
 
 def count_document(document: SeedDocument) -> int:
-    """Count the data stores and versions of a document, also those that are yet to be generated."""
+    """Count data stores, versions and files of imports in a document, also those that are yet to be generated."""
     image_sets = [image_set for datastore in document.datastores for image_set in datastore.image_sets]
     generated = sum(image_set.generate.versions for image_set in image_sets if image_set.generate)
     written = sum(len(image_set.versions or ()) for image_set in image_sets)
-    made = sum(each.generate.image_sets * each.generate.versions for each in document.datastores if each.generate)
-    imported = sum(each.generate.image_sets for each in document.imports if each.generate)
+    numbers = [each.generate for each in document.datastores if each.generate]
+    made = sum(each.image_sets * max(each.versions, each.instances) for each in numbers)
+    imported = sum(each.generate.image_sets * each.generate.instances for each in document.imports if each.generate)
+    imported += sum(len(each.image_sets) + len(each.failed_files) for each in document.imports)
     return len(document.datastores) + written + generated + made + imported
 
 

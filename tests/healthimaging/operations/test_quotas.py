@@ -72,8 +72,9 @@ def test_without_the_setting_there_are_none() -> None:
     update(service, size=QUOTAS["update-bytes"] + 1)
 
 
-def test_aws_stands_for_all_and_a_later_entry_wins() -> None:
-    settings = Settings(quotas=["aws", "copies=2"])
+@pytest.mark.parametrize("quotas", [["aws", "copies=2"], ["copies=2", "AWS"]])
+def test_aws_stands_for_all_and_a_number_of_ones_own_wins(quotas: list[str]) -> None:
+    settings = Settings(quotas=quotas)
     assert {name: settings.quota(name) for name in QUOTAS} == QUOTAS | {"copies": 2}
     assert Settings(quotas=["copies=2"]).quota("updates") is None
 
@@ -205,3 +206,11 @@ def test_a_deleted_instance_is_not_imported_again_with_tombstones(tmp_path: Path
     summary = bucket.read(job, "job-output-manifest.json")[0]["jobSummary"]
     assert summary["numberOfFilesWithCustomerError"] == len(failures(bucket, job))
     assert len(found(service)) == (1 if tombstones else 2)
+
+
+def test_an_instance_whose_deletion_is_under_way_is_not_imported_again(tmp_path: Path) -> None:
+    service, bucket = make_importer(tmp_path, tombstones=True)
+    run(service)
+    for id in found(service):
+        delete(service, id)
+    assert len(failures(bucket, run(service))) == 2

@@ -226,3 +226,31 @@ def test_one_location_has_one_outcome() -> None:
         load_seed(make_seed(scan()), make_seed({"inputS3Uri": "s3://input/scan"}))
     mistake = "document: $.imports[0].inputS3Uri: an import of s3://input/scan is in document already"
     assert str(raised.value) == mistake
+
+
+def test_imports_count_for_the_limits_before_anything_is_made() -> None:
+    emulator = Emulator.from_seed(make_seed(), max_versions=10, max_metadata=100)
+    app = emulator.app.test_client()
+    for given in (
+        scan(generate={"imageSets": 1, "instances": 11}),
+        scan(generate={"imageSets": 1_000_000, "instances": 10_000}),
+        scan(failedFiles={str(number): "No." for number in range(11)}),
+        scan(imageSets=[{"metadata": DOCUMENT, "frames": {FRAME: {"base64": "A" * 400}}}]),
+    ):
+        for method in (app.put, app.post):
+            refused = method("/_emulator/seed", json=make_seed(given))
+            assert (refused.status_code, refused.json and refused.json["error"]["code"]) == (400, "LimitExceeded")
+
+
+@pytest.mark.parametrize("frames", [[1], [{"ID": {}}], [{"ID": []}], [None]])
+def test_entries_that_are_no_frames_are_kept_as_they_are(frames: list[Any]) -> None:
+    series = {"Series": {"1": {"Instances": {"2": {"ImageFrames": frames}}}}}
+    service = make_service(scan(imageSets=[{"metadata": {"Study": series}}]))
+    run(service)
+    (id,) = found(service)
+    assert metadata(service, id)["Study"]["Series"]["1"]["Instances"]["2"]["ImageFrames"] == frames
+
+
+def test_a_time_that_nothing_can_have_is_refused() -> None:
+    with pytest.raises(InvalidError, match=r"\$\.imports\[0\]\.generate: "):
+        load_seed(make_seed(scan(generate={"imageSets": 1, "createdAt": 1e18})))

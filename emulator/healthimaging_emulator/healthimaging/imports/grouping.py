@@ -66,7 +66,7 @@ def find_deleted(store: Store, datastore_id: str, instances: dict[str, Instance]
     wanted = {instance.series_uid for instance in instances.values()}
     for record in store.image_sets_of(datastore_id):
         metadata = record.latest.metadata
-        is_deleted = record.latest.image_set_state == "DELETED"
+        is_deleted = record.latest.image_set_workflow_status in ("DELETING", "DELETED")
         if is_deleted and metadata is not None and metadata.series_instance_uids & wanted:
             for series in metadata.parse()["Study"]["Series"].values():
                 uids |= series.get("Instances", {}).keys()

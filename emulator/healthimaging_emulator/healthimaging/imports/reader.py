@@ -58,7 +58,10 @@ class FileReader:
 
 def _start_child() -> subprocess.Popen[bytes]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", f"from {__name__} import answer_parent; answer_parent()"]
+    # Without the present folder, which -c puts in front of the parent's own path.
+    program = f"import sys; sys.path[:1] = []; from {__name__} import answer_parent; answer_parent()"
+    environment.pop("PYTHONSAFEPATH", None)
+    command = [sys.executable, "-c", program]
     return subprocess.Popen(  # of a session of its own, so that Ctrl-C leaves it to the parent
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True
     )
@@ -79,7 +82,7 @@ def answer_parent() -> None:
     """Read the files that the parent process sends, until it has no more."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nothing else may write between the answers
-    with suppress(EOFError):
+    with suppress(OSError, EOFError, pickle.UnpicklingError):  # the parent has ended
         while True:
             content = pickle.load(sys.stdin.buffer)  # the parent has written it
             try:

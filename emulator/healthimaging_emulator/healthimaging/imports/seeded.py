@@ -38,6 +38,7 @@ def split_document(document: Mapping[str, Any], frames: Mapping[str, bytes], nam
         for uid, instance in instances.items():
             content = {"DICOMVRs": {}, "ImageFrames": []} | instance
             content["DICOM"] = instance.get("DICOM", {}) | {"SOPInstanceUID": uid}
-            ids = {frame["ID"] for frame in content["ImageFrames"] or () if "ID" in frame}
+            entries = [frame for frame in content["ImageFrames"] or () if isinstance(frame, Mapping)]
+            ids = {frame["ID"] for frame in entries if isinstance(frame.get("ID"), str)}
             own = {id: frames[id] for id in ids & frames.keys()}
             yield Instance(patient, study_attributes, series_attributes, content, own)
