@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -216,22 +215,3 @@ def test_a_name_that_no_host_can_have_drops_the_event(caplog: pytest.LogCaptureF
     update(emulator)
     emulator.deliver_events(30)
     assert len(caplog.messages) == 2
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forked_process_posts_its_own_events(receiver: Receiver) -> None:
-    receiver.gate.clear()
-    emulator = make_emulator(receiver.url)
-    update(emulator)
-    child = os.fork()
-    if not child:
-        try:
-            emulator.client().delete_image_set(**IMAGE_SET)
-            receiver.gate.set()
-            os._exit(0 if len(emulator.events) == 4 else 1)
-        finally:
-            os._exit(2)
-    assert os.waitpid(child, 0)[1] == 0
-    receiver.gate.set()
-    emulator.deliver_events()
-    assert receiver.statuses == ["UPDATING", "UPDATED"]

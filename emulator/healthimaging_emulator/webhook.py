@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import socket
 import threading
 import time
@@ -42,31 +41,22 @@ class Webhook:
         self._waiting: deque[Mapping[str, Any]] = deque()
         self._changed = threading.Condition()
         self._is_posting = False
-        self._process = os.getpid()
 
     def post(self, event: Mapping[str, Any]) -> None:
         """Post an event when those before it are delivered or dropped. Returns at once."""
         with self._changed:
-            self._forget_parent()
             if len(self._waiting) >= MOST_WAITING:
                 log.warning("event %s is not posted: %d others wait", event["id"], MOST_WAITING)
                 return
             self._waiting.append(event)
             if not self._is_posting:
-                self._is_posting, self._process = True, os.getpid()
+                self._is_posting = True
                 threading.Thread(target=self._post_waiting, name="webhook", daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
         """Wait until no event waits any more, and say whether that is so."""
         with self._changed:
-            self._forget_parent()
             return self._changed.wait_for(lambda: not self._waiting, seconds)
-
-    def _forget_parent(self) -> None:
-        """Leave the events that wait to the process that this one was forked from, which has the thread."""
-        if self._process != os.getpid():
-            self._waiting.clear()
-            self._is_posting, self._process = False, os.getpid()
 
     def _post_waiting(self) -> None:
         while True:
