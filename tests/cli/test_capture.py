@@ -312,6 +312,7 @@ def test_capture_warns_and_goes_on(content: Any, warning: str, caplog: pytest.Lo
             "document: $.datastores[0].imageSets[0].versions[0].imageSetState: "
             "Invalid enum value 'NEW': expected one of ACTIVE, DELETED, LOCKED",
         ),
+        ([1], 2, "$[0]: Expected `object`, got `int`"),
         ([], 1, "no versions were found"),
     ],
 )
@@ -362,6 +363,12 @@ def test_capture_says_which_output_it_wants(saved: str) -> None:
     result = run("seed", "capture", *IDS, "--input", "-", input=saved.encode())
     advice = "expected JSON or YAML, as from the AWS CLI with --output json"
     assert (result.exit_code, result.stderr) == (2, f"Error: $: {advice}\n")
+
+
+@pytest.mark.parametrize("saved", ["", " \n", "---\n"])
+def test_capture_of_an_empty_input_finds_no_versions(saved: str) -> None:
+    result = run("seed", "capture", *IDS, "--input", "-", input=saved.encode())
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "Error: no versions were found\n")
 
 
 def test_an_id_on_the_command_line_is_that_of_entries_without_one() -> None:

@@ -51,7 +51,8 @@ def read_saved(content: bytes, image_set_id: str | None = None) -> list[Captured
     """
     image_sets: dict[str, list[Entry]] = {}
     pages = [page for document in decode_many(content) for page in _list_pages(document)]
-    if isinstance(pages[-1], Saved) and (pages[-1].next_token or pages[-1].cli_token):
+    last = pages[-1] if pages else None  # an empty input has none
+    if isinstance(last, Saved) and (last.next_token or last.cli_token):
         log.warning("warning: the list is not complete: it holds a token for more")
     for page in pages:
         for entry in page.image_set_properties_list if isinstance(page, Saved) else page:
@@ -66,7 +67,9 @@ def _list_pages(document: Any) -> list[Saved | list[Entry]]:
     """Return the pages of a document: one, or a list of them, as the format yaml-stream of the AWS CLI has it."""
     if isinstance(document, dict) and isinstance(document.get("data"), dict):  # as placebo and pill record it
         document = document["data"]
-    if isinstance(document, list) and any("imageSetPropertiesList" in each for each in document if each):
+    if isinstance(document, list) and any(
+        isinstance(each, dict) and "imageSetPropertiesList" in each for each in document
+    ):
         return [convert(each, Saved) for each in document]
     return [convert(document, Saved | list[Entry])]
 
