@@ -260,6 +260,10 @@ class Accounts:
             for account in self._accounts.values():
                 account.put(seed)
 
+    def test_of(self, id: str) -> str | None:
+        """Return the name of the test that has an account open, or None."""
+        return self._open.get(id)
+
     def all(self) -> list[Account]:
         """Return all accounts that have been asked for."""
         return [*self._accounts.values()]

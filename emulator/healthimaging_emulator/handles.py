@@ -6,6 +6,8 @@ import heapq
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from .healthimaging.messages import version_not_found
 from .healthimaging.metadata import metadata_of
 from .healthimaging.records import ImageSet, NewVersionMembers, Version, VersionMembers
@@ -31,10 +33,15 @@ class DatastoreHandle:
             if self._store.find(self.datastore_id, record.image_set_id) is not None:
                 yield self.image_set(record.image_set_id)
 
-    def list_image_sets(self, after: str, size: int) -> list[ImageSet]:
-        """Return the next ``size`` image sets behind an id, in the order of the ids."""
+    def list_image_sets(self, after: str, size: int, search: str = "") -> list[ImageSet]:
+        """Return the next ``size`` image sets behind an id, in the order of the ids.
+
+        ``search`` is a text that the id, the state, the status or a DICOM attribute must contain, in any case.
+        """
         records = self._store.current_image_sets(self.datastore_id)
-        return heapq.nsmallest(size, (record for record in records if record.image_set_id > after), key=_id_of)
+        text = search.strip().casefold()
+        found = (each for each in records if each.image_set_id > after and (not text or _contains(each, text)))
+        return heapq.nsmallest(size, found, key=_id_of)
 
     def image_set(self, image_set_id: str) -> ImageSetHandle:
         """Return a handle. Raises ``NotFoundError`` if there is no such image set."""
@@ -44,6 +51,13 @@ class DatastoreHandle:
         """See ``DatastoreInterface``."""
         self._store.edits.add(self.datastore_id, image_set_id, members)
         return self.image_set(image_set_id)
+
+
+def _contains(record: ImageSet, text: str) -> bool:
+    latest = record.latest
+    values = [record.image_set_id, latest.image_set_state, latest.image_set_workflow_status]
+    values += structs.astuple(latest.metadata.tags) if latest.metadata else []
+    return any(text in value.casefold() for value in values if isinstance(value, str))
 
 
 def _id_of(record: ImageSet) -> str:

@@ -35,6 +35,20 @@ class FaultsInterface(Protocol):
         """Remove a fault, and end the stalls and delays that it causes. Raises ``NotFoundError``."""
         ...
 
+    def switch(self, id: str, *, on: bool) -> None:
+        """Switch a fault on or off. Off, its stalls and delays end, and it keeps its place and its counts.
+
+        Raises ``NotFoundError``.
+        """
+        ...
+
+    def move(self, id: str, position: int) -> None:
+        """Move a fault to a place in the order, from 1; a place behind the last one is the last.
+
+        Raises ``NotFoundError``, and ``InvalidError`` for a place below 1.
+        """
+        ...
+
     def clear(self) -> None:
         """Remove all faults."""
         ...

@@ -22,6 +22,9 @@ MAX_ATTEMPTS = 100
 MAX_TEXT = 1000
 """Characters kept of a text that a client sent."""
 
+MAX_ANSWER = 1000
+"""Characters kept of the body of an answer."""
+
 MAX_INPUT_TEXT = 200
 """Characters kept of a text inside an input."""
 
@@ -52,8 +55,8 @@ class Attempt(Struct, rename="camel", kw_only=True, repr_omit_defaults=True):
     counts in full. ``delay`` is how many seconds faults delayed the answer; on a frozen clock it counts, but takes no
     time. ``status`` is None if the client got no answer, ``code`` is None if there was no error. ``faults`` are the ids
     of the faults that fired, ``unused`` the ids of faults that were picked but had nothing to do. ``outcome`` is the
-    operation's own answer if a fault replaced it. ``met`` and ``ended`` are the transitions that the request saw, and
-    the ones that it ended.
+    operation's own answer if a fault replaced it. ``answer`` is the beginning of the body that was sent, if it is text.
+    ``met`` and ``ended`` are the transitions that the request saw, and the ones that it ended.
     """
 
     number: int
@@ -65,6 +68,7 @@ class Attempt(Struct, rename="camel", kw_only=True, repr_omit_defaults=True):
     unused: list[str] = []
     delay: float = 0.0
     outcome: str | None = None
+    answer: str | None = None
     met: list[str] = []
     ended: list[str] = []
 
@@ -85,10 +89,11 @@ class Attempt(Struct, rename="camel", kw_only=True, repr_omit_defaults=True):
 class Call(Struct, rename="camel", kw_only=True, repr_omit_defaults=True):
     """One call of a client, with its attempts. ``outcome`` is an error's code, ``Success`` or ``NoAnswer``.
 
-    ``identifiers`` name the resource that the call is about. ``input`` is the input in the wire's spelling, its long
-    texts and lists cut.
+    ``id`` counts the calls of the account, from 1. ``identifiers`` name the resource that the call is about. ``input``
+    is the input in the wire's spelling, its long texts and lists cut.
     """
 
+    id: int
     invocation_id: str | None
     method: str
     path: str
@@ -150,11 +155,17 @@ class _Shortener:
 
 
 class JournalSnapshot(Sequence[Call]):
-    """Calls, oldest first, and how many older ones were ``dropped``."""
+    """Calls, oldest first, and how many older ones were ``dropped``.
 
-    def __init__(self, calls: Sequence[Call], dropped: int) -> None:
+    ``first`` is the id of the oldest call that is kept, or of the next call. ``last`` is the number of the last change
+    of the journal.
+    """
+
+    def __init__(self, calls: Sequence[Call], dropped: int = 0, *, first: int = 1, last: int = 0) -> None:
         self._calls = list(calls)
         self.dropped = dropped
+        self.first = first
+        self.last = last
 
     def filter(
         self, *, image_set_id: str | None = None, code: str | None = None, attempts: int | None = None
@@ -193,26 +204,42 @@ class JournalSnapshot(Sequence[Call]):
         return "\n".join(map(str, self))
 
 
+class _Entry(Struct):
+    """A call that is kept, the number of its last change, and when its last attempt ended."""
+
+    call: Call
+    changed: int = 0
+    ended_at: float | None = None
+
+
 class Journal:
-    """Records the calls of one account. The last ``limit`` calls are kept."""
+    """Records the calls of one account. The last ``limit`` calls are kept.
+
+    Every change has a number, so that a reader can ask for what has changed since. ``clear`` does not restart them.
+    """
 
     def __init__(self, clock: Clock, limit: int = 1000) -> None:
         self._clock = clock
         self._limit = limit
         self._lock = threading.Lock()
+        self._changes = self._begun = 0
         self.clear()
 
     def clear(self) -> None:
         """Forget all calls, and how many were dropped."""
         with self._lock:
-            self._calls: OrderedDict[object, Call] = OrderedDict()
-            self._ended_at: dict[object, float] = {}
+            self._entries: OrderedDict[object, _Entry] = OrderedDict()
             self._dropped = 0
+            self._changes += 1
 
-    def snapshot(self) -> JournalSnapshot:
-        """Return the calls as they are now."""
+    def snapshot(self, after: int = 0) -> JournalSnapshot:
+        """Return the calls as they are now; with ``after``, those that have changed after the change of this number."""
         with self._lock:
-            return JournalSnapshot(list(self._calls.values()), self._dropped)
+            after = after if after <= self._changes else 0  # a number of another journal
+            calls = [entry.call for entry in self._entries.values() if entry.changed > after]
+            oldest = next(iter(self._entries.values()), None)
+            first = oldest.call.id if oldest else self._begun + 1
+            return JournalSnapshot(calls, self._dropped, first=first, last=self._changes)
 
     def begin(
         self, method: str, path: str, headers: Mapping[str, str], moment: Moment, skipped_pause: float = 0.0
@@ -227,30 +254,38 @@ class Journal:
         number = _read_attempt(headers)
         mode = _RETRY_MODE(headers.get("user-agent", ""))
         with self._lock:
-            key = (invocation_id, method, path) if invocation_id else object()
-            call = self._calls.get(key)
-            attempt = Attempt(number=number or (len(call.attempts) + 1 if call else 1), time=moment.date)
-            if call is None:
-                call = self._calls[key] = Call(
-                    invocation_id=invocation_id, method=method, path=path, retry_mode=mode and mode[1]
-                )
-                if len(self._calls) > self._limit:
-                    oldest, _ = self._calls.popitem(last=False)
-                    self._ended_at.pop(oldest, None)
+            key = (invocation_id, method, path) if invocation_id else self._begun + 1
+            self._changes += 1
+            entry = self._entries.get(key)
+            if entry is None:
+                entry = self._entries[key] = _Entry(self._make_call(invocation_id, method, path, mode and mode[1]))
+                if len(self._entries) > self._limit:
+                    self._entries.popitem(last=False)
                     self._dropped += 1
-            elif key in self._ended_at:
-                attempt.pause = round(moment.elapsed - self._ended_at[key] + skipped_pause, 3)
+            call = entry.call
+            attempt = Attempt(number=number or len(call.attempts) + 1, time=moment.date)
+            if entry.ended_at is not None:
+                attempt.pause = round(moment.elapsed - entry.ended_at + skipped_pause, 3)
+            entry.changed = self._changes
             call.attempts.append(attempt)
             del call.attempts[:-MAX_ATTEMPTS]
             return call, attempt
 
-    def end(self, call: Call, attempt: Attempt, status: int | None, code: str | None) -> None:
+    def _make_call(self, invocation_id: str | None, method: str, path: str, retry_mode: str | None) -> Call:
+        self._begun += 1
+        return Call(id=self._begun, invocation_id=invocation_id, method=method, path=path, retry_mode=retry_mode)
+
+    def end(
+        self, call: Call, attempt: Attempt, status: int | None, code: str | None, answer: str | None = None
+    ) -> None:
         """Record the answer to an attempt; without a status, the client got none."""
         with self._lock:
-            attempt.status, attempt.code = status, code
-            if call.attempts[-1] is not attempt:  # the client has not waited for this one
-                return
-            call.outcome = code or (SUCCESS if status else NO_ANSWER)
-            key = (call.invocation_id, call.method, call.path)
-            if key in self._calls:
-                self._ended_at[key] = self._clock.elapsed()
+            self._changes += 1
+            attempt.status, attempt.code, attempt.answer = status, code, answer
+            is_last = call.attempts[-1] is attempt  # otherwise the client has not waited for this one
+            if is_last:
+                call.outcome = code or (SUCCESS if status else NO_ANSWER)
+            entry = self._entries.get((call.invocation_id, call.method, call.path) if call.invocation_id else call.id)
+            if entry is not None and entry.call is call:
+                entry.changed = self._changes
+                entry.ended_at = self._clock.elapsed() if is_last else entry.ended_at

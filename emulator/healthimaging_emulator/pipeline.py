@@ -28,7 +28,7 @@ from .healthimaging.context import Context, Workflow, run_operation
 from .healthimaging.messages import SERVICE
 from .healthimaging.operations import OPERATIONS, ROUTER
 from .healthimaging.transitions import Pace
-from .journal import SUCCESS, Attempt
+from .journal import MAX_ANSWER, SUCCESS, Attempt
 from .messages import Exchange, Request, Response, Wait
 from .settings import Settings
 
@@ -136,8 +136,11 @@ class Pipeline:
         if attempt.faults:
             names = ",".join(attempt.faults)[:MAX_HEADER]
             response = replace(response, headers={**response.headers, "x-emulator-fault": names})
-        answered = response.status, response.headers.get("x-amzn-ErrorType")
-        account.journal.end(call, attempt, *(answered if exchange.is_answered else (None, None)))
+        if exchange.is_answered:
+            code = response.headers.get("x-amzn-ErrorType")
+            account.journal.end(call, attempt, response.status, code, begin_answer(response))
+        else:
+            account.journal.end(call, attempt, None, None)
         return response
 
     def _run(
@@ -195,6 +198,14 @@ def answer_error(error: Exception, request: Request) -> Response:
         log.error("%s %s failed", request.method, request.path, exc_info=error)
         error = InternalServerException()
     return serialize_error(error)
+
+
+def begin_answer(response: Response) -> str | None:
+    """Return the beginning of the body of a response, for the journal; None if it is no text."""
+    try:
+        return response.body[:MAX_ANSWER].decode()
+    except UnicodeDecodeError as error:
+        return response.body[: error.start].decode() if error.start > MAX_ANSWER - 4 else None
 
 
 def _make_verifier(settings: Settings) -> Verifier | None:

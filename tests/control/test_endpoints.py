@@ -7,6 +7,8 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -27,12 +29,15 @@ from healthimaging_emulator import (
 )
 from healthimaging_emulator.accounts import Account, Accounts
 from healthimaging_emulator.control.routes import make_blueprint
+from healthimaging_emulator.messages import Response
+from healthimaging_emulator.pipeline import begin_answer
 from healthimaging_emulator.seeds.loader import load_seed
 from healthimaging_emulator.server.connection import ServedExchange
 from healthimaging_emulator.settings import Settings
 from healthimaging_emulator.transports.targets import EXCHANGE_KEY
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, ONE, OTHER_DATASTORE, SAMPLE, UNKNOWN, path
+from tests.raw import exchange, request, until
 
 Ask = Callable[..., Any]
 VERSIONS = f"/datastores/{DATASTORE}/imageSets/{SAMPLE}/versions"
@@ -220,14 +225,78 @@ def test_a_response_from_a_file_of_the_emulators_machine_is_refused(
     assert emulator.faults.add(fault)  # in Python, the file is the test's own
 
 
+def test_a_fault_is_switched_off_and_on(emulator: Emulator, ask: Ask) -> None:
+    ask("POST", "/faults", [THROTTLE | {"id": "a"}])
+    assert throttled(emulator)
+    off = ask("PUT", "/faults/a", {"isOn": False})
+    assert (off["isOn"], off["matched"], off["fired"]) == (False, 1, 1)
+    assert not throttled(emulator)
+    assert ask("GET", "/seed").get("faults", []) == []
+    assert ask("PUT", "/faults/a", {"isOn": True}).get("isOn", True)
+    assert throttled(emulator)
+    assert (emulator.faults["a"].matched, emulator.faults["a"].fired) == (2, 2)
+
+
+def test_a_fault_that_is_switched_off_ends_its_stalls(emulator: Emulator, ask: Ask) -> None:
+    ask("POST", "/faults", {"latency": {"seconds": 3600}, "id": "a"})
+    with ThreadPoolExecutor() as threads, emulator.serve() as server:
+        answer = threads.submit(exchange, server, request("POST", path()))
+        until(lambda: emulator.faults["a"].fired == 1)
+        ask("PUT", "/faults/a", {"isOn": False})
+        assert answer.result().status == 200
+
+
+@pytest.mark.parametrize(
+    ("id", "position", "order"),
+    [("c", 1, "cabd"), ("a", 3, "bcad"), ("b", 2, "abcd"), ("a", 99, "bcda"), ("d", 4, "abcd")],
+)
+def test_a_fault_is_moved_in_the_order(emulator: Emulator, ask: Ask, id: str, position: int, order: str) -> None:
+    ask("POST", "/faults", [THROTTLE | {"id": each} for each in "abcd"])
+    assert ask("PUT", f"/faults/{id}", {"position": position})["id"] == id
+    assert [each["id"] for each in ask("GET", "/faults")["faults"]] == list(order)
+    emulator.app.test_client().post(path())
+    assert [each.id for each in emulator.faults if each.fired] == [order[0]]
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "refusal"),
+    [
+        ("/faults/b", {"isOn": False}, (404, {"code": "NotFound", "message": "there is no fault b"})),
+        ("/faults/b", {"position": 1}, (404, {"code": "NotFound", "message": "there is no fault b"})),
+        (
+            "/faults/a",
+            {"position": 0},
+            (400, {"code": "BadRequest", "message": "Expected `int` >= 1", "path": "$.position"}),
+        ),
+        (
+            "/faults/a",
+            {"on": True},
+            (
+                400,
+                {
+                    "code": "BadRequest",
+                    "message": "Object contains unknown field `on`: expected one of isOn, position",
+                    "path": "$",
+                },
+            ),
+        ),
+    ],
+)
+def test_a_change_of_a_fault_is_refused(emulator: Emulator, ask: Ask, target: str, body: Any, refusal: Any) -> None:
+    emulator.faults.add(THROTTLE | {"id": "a"})
+    assert ask("PUT", target, body) == refusal
+
+
 # Calls.
 
 
 def test_the_journal_shows_calls_and_their_attempts(emulator: Emulator, ask: Ask) -> None:
     emulator.clock.freeze(1000)
     ask("POST", "/faults", {"error": {"code": "ConflictException"}, "times": 1, "id": "a"})
-    for target in (path(), path(MANY) + "?maxResults=2", "/x"):
-        emulator.app.test_client().post(target)
+    bodies = [
+        emulator.app.test_client().post(target).get_data(as_text=True)
+        for target in (path(), path(MANY) + "?maxResults=2", "/x")
+    ]
     journal = ask("GET", "/calls")
     attempt: dict[str, Any] = {"number": 1, "time": 1000.0, "pause": None, "delay": 0.0, "faults": [], "unused": []}
     attempt |= {"outcome": None, "met": [], "ended": []}
@@ -237,25 +306,81 @@ def test_the_journal_shows_calls_and_their_attempts(emulator: Emulator, ask: Ask
     assert journal == {
         "calls": [
             call
-            | {"path": path(), "outcome": "ConflictException"}
+            | {"id": 1, "path": path(), "outcome": "ConflictException"}
             | {"identifiers": {name: [id] for name, id in ids.items()}, "input": ids}
-            | {"attempts": [attempt | {"status": 409, "code": "ConflictException", "faults": ["a"]}]},
+            | {
+                "attempts": [
+                    attempt | {"status": 409, "code": "ConflictException", "faults": ["a"], "answer": bodies[0]}
+                ]
+            },
             call
-            | {"path": path(MANY), "outcome": "Success"}
+            | {"id": 2, "path": path(MANY), "outcome": "Success"}
             | {"identifiers": {name: [id] for name, id in of_many.items()}, "input": of_many | {"maxResults": 2}}
-            | {"attempts": [attempt | {"status": 200, "code": None}]},
+            | {"attempts": [attempt | {"status": 200, "code": None, "answer": bodies[1]}]},
             call
-            | {"path": "/x", "outcome": "UnknownOperationException"}
+            | {"id": 3, "path": "/x", "outcome": "UnknownOperationException"}
             | {"identifiers": {}, "input": {}, "page": None, "operation": None}
-            | {"attempts": [attempt | {"status": 404, "code": "UnknownOperationException"}]},
+            | {"attempts": [attempt | {"status": 404, "code": "UnknownOperationException", "answer": bodies[2]}]},
         ],
         "dropped": 0,
+        "first": 1,
+        "last": 7,
     }
     assert [call["path"] for call in ask("GET", f"/calls?imageSetId={MANY}")["calls"]] == [path(MANY)]
     assert [call["path"] for call in ask("GET", "/calls?code=ConflictException&attempts=1")["calls"]] == [path()]
     assert ask("GET", "/calls?attempts=2")["calls"] == []
     assert ask("DELETE", "/calls") is None
-    assert ask("GET", "/calls") == {"calls": [], "dropped": 0}
+    assert ask("GET", "/calls") == {"calls": [], "dropped": 0, "first": 4, "last": 8}
+
+
+def test_calls_that_have_changed_after_a_change_are_listed(emulator: Emulator, ask: Ask) -> None:
+    client = emulator.app.test_client()
+
+    def call(id: str) -> None:
+        client.post(path(), headers={"amz-sdk-invocation-id": id}).close()
+
+    def ids(after: int) -> list[int]:
+        return [each["id"] for each in ask("GET", f"/calls?after={after}")["calls"]]
+
+    call("a")
+    call("b")
+    last = ask("GET", "/calls")["last"]
+    assert ids(last) == []
+    call("a")  # a second attempt
+    call("c")
+    assert ids(last) == [1, 3]
+    assert ids(0) == ids(10**8) == [1, 2, 3]  # a number that this journal has not reached is another's
+    ask("DELETE", "/calls")
+    assert ask("GET", f"/calls?after={last}")["first"] == 4
+    call("a")
+    assert ids(last) == [4]
+
+
+@pytest.mark.parametrize(
+    ("fault", "answer"),
+    [
+        ({"corrupt": "html"}, "<html>"),
+        ({"connection": "reset"}, None),
+        ({"match": {"operation": "GetImageSetMetadata"}, "respond": {"base64": "gAAA", "contentType": "x/y"}}, None),
+    ],
+)
+def test_the_journal_has_the_beginning_of_an_answer_if_it_is_text(
+    emulator: Emulator, fault: dict[str, Any], answer: str | None
+) -> None:
+    emulator.faults.add(fault)
+    operation = "getImageSetMetadata" if "match" in fault else "listImageSetVersions"
+    target = f"/datastore/{DATASTORE}/imageSet/{SAMPLE}/{operation}"
+    with emulator.serve() as server, suppress(ConnectionResetError):
+        exchange(server, request("POST", target))
+    (attempt,) = emulator.calls[0].attempts
+    assert attempt.answer == answer or attempt.answer.startswith("<html>")  # type: ignore[union-attr]
+
+
+def test_an_answer_is_cut_between_characters() -> None:
+    whole = Response(200, {}, "é".encode() * 1000)
+    assert begin_answer(whole) == "é" * 500
+    assert begin_answer(Response(200, {}, b"x" + whole.body)) == "x" + "é" * 499
+    assert begin_answer(Response(200, {}, b"x\xff")) is None
 
 
 def test_the_journal_has_rejected_requests_too(emulator: Emulator, ask: Ask) -> None:
@@ -469,7 +594,12 @@ def update(emulator: Emulator, image_set_id: str = SAMPLE, version: str = "4", a
 
 
 def test_image_sets_are_listed_page_by_page_in_the_order_of_their_ids(ask: Ask) -> None:
-    assert ask("GET", "/datastores") == {"datastores": [{"datastoreId": DATASTORE}, {"datastoreId": OTHER_DATASTORE}]}
+    assert ask("GET", "/datastores") == {
+        "datastores": [
+            {"datastoreId": DATASTORE, "status": "ACTIVE"},
+            {"datastoreId": OTHER_DATASTORE, "status": "ACTIVE"},
+        ]
+    }
     path = f"/datastores/{OTHER_DATASTORE}/imageSets"
     whole = ask("GET", path)["imageSets"]
     pages = [ask("GET", f"{path}?limit=5")]
@@ -481,6 +611,61 @@ def test_image_sets_are_listed_page_by_page_in_the_order_of_their_ids(ask: Ask) 
     assert ids == sorted(ids)
     forced = ask("GET", f"{path}/{'forced':0<32}")
     assert (forced in whole, forced["latest"]["versionId"]) == (True, "2")
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        (SAMPLE[:9].upper(), 1),
+        ("Copying_With", 1),
+        ("demo^patient 1", 3),
+        ("  ", 19),
+        ("no such text", 0),
+    ],
+)
+def test_image_sets_are_searched_by_any_text(ask: Ask, search: str, found: int) -> None:
+    stores = (OTHER_DATASTORE,) if "demo" in search else (DATASTORE,)
+    listed = [
+        each["imageSetId"]
+        for store in stores
+        for each in ask("GET", f"/datastores/{store}/imageSets?search={quote(search)}")["imageSets"]
+    ]
+    assert len(listed) == found, listed
+
+
+def test_a_search_has_pages(ask: Ask) -> None:
+    path = f"/datastores/{OTHER_DATASTORE}/imageSets?search=ACTIVE"
+    whole = [each["imageSetId"] for each in ask("GET", path)["imageSets"]]
+    page = ask("GET", f"{path}&limit=2")
+    assert [each["imageSetId"] for each in page["imageSets"]] == whole[:2]
+    rest = ask("GET", f"{path}&after={page['next']}")["imageSets"]
+    assert [each["imageSetId"] for each in rest] == whole[2:]
+
+
+def test_the_versions_of_an_image_set_come_with_its_copies(emulator: Emulator, ask: Ask) -> None:
+    assert "copies" not in ask("GET", VERSIONS)
+    client = emulator.client()
+    copied = client.copy_image_set(
+        datastoreId=DATASTORE,
+        sourceImageSetId=SAMPLE,
+        copyImageSetInformation={"sourceImageSet": {"latestVersionId": "4"}},
+    )
+    id = copied["destinationImageSetProperties"]["imageSetId"]
+    assert ask("GET", VERSIONS)["copies"] == [
+        {"versionId": "4", "direction": "to", "otherImageSetId": id, "otherVersionId": "1"}
+    ]
+    assert ask("GET", f"/datastores/{DATASTORE}/imageSets/{id}/versions")["copies"] == [
+        {"versionId": "1", "direction": "from", "otherImageSetId": SAMPLE, "otherVersionId": "4"}
+    ]
+
+
+def test_the_accounts_that_were_used_are_listed(emulator: Emulator, ask: Ask) -> None:
+    default = {"id": "000000000000"}
+    assert ask("GET", "/accounts") == {"accounts": [default]}
+    newest(emulator, A)
+    ask("PUT", "/accounts/900000000001", {"name": "tests/test_a.py::test_b"})
+    opened = {"id": "900000000001", "test": "tests/test_a.py::test_b"}
+    assert ask("GET", "/accounts") == {"accounts": [default, {"id": A}, opened]}
 
 
 def test_a_limit_is_above_zero(ask: Ask) -> None:
@@ -760,7 +945,7 @@ def test_reset_may_be_of_some_parts_only(emulator: Emulator, ask: Ask) -> None:
     assert (ask("GET", "/faults"), ask("GET", "/clock")["isFrozen"]) == ({"faults": []}, False)
     assert (newest(emulator)["versionId"], len(ask("GET", "/calls")["calls"])) == ("5", 2)
     ask("POST", "/reset", {"only": ["changes", "calls"]})
-    assert ask("GET", "/calls") == {"calls": [], "dropped": 0}
+    assert ask("GET", "/calls")["calls"] == []
     assert newest(emulator)["versionId"] == "4"
     message = "Invalid enum value 'everything': expected one of calls, changes, clock, faults"
     refused = {"code": "BadRequest", "message": message, "path": "$.only[0]"}

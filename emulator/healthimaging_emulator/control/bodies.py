@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, structs
 
 from ..faults.engine import FaultStatus
-from ..healthimaging.records import Version
+from ..healthimaging.records import Copy, Version
+from ..healthimaging.shapes.datastore import DatastoreStatus
 from ..healthimaging.shapes.identifiers import ImageSetExternalVersionId
 from ..interfaces import ResetScope
 from ..journal import Call
@@ -60,16 +62,42 @@ class FaultList(_Body, frozen=True):
 
 
 class CallList(_Body, frozen=True):
-    """Calls, newest last, and how many older ones were dropped."""
+    """Calls, newest last, and how many older ones were dropped.
+
+    ``first`` is the id of the oldest call that is kept, or of the next one. ``last`` is the number of the last change,
+    to be given as ``after`` for what changes from then on.
+    """
 
     calls: list[Call]
     dropped: int
+    first: int
+    last: int
 
 
 class EventList(_Body, frozen=True):
     """Events as EventBridge delivers them, oldest first."""
 
     events: list[dict[str, Any]]
+
+
+class FaultChange(_Body, frozen=True):
+    """Switch a fault on or off, or move it to a place in the order, from 1."""
+
+    is_on: bool | None = None
+    position: Annotated[int, Meta(ge=1)] | None = None
+
+
+class AccountSummary(_Body, frozen=True):
+    """An account, and the name of the test that has opened it, if one has."""
+
+    id: str
+    test: str | None = None
+
+
+class AccountList(_Body, frozen=True):
+    """The accounts that have been used."""
+
+    accounts: list[AccountSummary]
 
 
 class ClockState(_Body, frozen=True):
@@ -104,6 +132,8 @@ class DatastoreSummary(_Body, frozen=True):
     """A data store."""
 
     datastore_id: str
+    status: DatastoreStatus
+    name: str | None = None
 
 
 class DatastoreList(_Body, frozen=True):
@@ -113,10 +143,11 @@ class DatastoreList(_Body, frozen=True):
 
 
 class ImageSetSummary(_Body, frozen=True, kw_only=True):
-    """An image set, with its latest version."""
+    """An image set, with its latest version, and the DICOM attributes by which a search finds it."""
 
     image_set_id: str
     latest: SeedVersion
+    tags: dict[str, str | int]
 
 
 class ImageSetList(_Body, frozen=True):
@@ -127,9 +158,10 @@ class ImageSetList(_Body, frozen=True):
 
 
 class VersionList(_Body, frozen=True):
-    """The versions of an image set, newest first, without their metadata."""
+    """The versions of an image set, newest first, without their metadata; and its last copies, oldest first."""
 
     versions: list[SeedVersion]
+    copies: Sequence[Copy] = ()
 
 
 class TransitionState(_Body, frozen=True):

@@ -96,7 +96,7 @@ class RemoteAccount:
     def calls(self) -> JournalSnapshot:
         """The call journal as it is now, oldest call first."""
         fetched = self.request("GET", "calls", type=CallList)
-        return JournalSnapshot(fetched.calls, fetched.dropped)
+        return JournalSnapshot(fetched.calls, fetched.dropped, first=fetched.first, last=fetched.last)
 
     @property
     def strays(self) -> list[StrayRequest]:
@@ -222,6 +222,14 @@ class RemoteFaults:
     def remove(self, id: str) -> None:
         """See ``FaultsInterface``."""
         self._account.request("DELETE", f"faults/{quote(id)}")
+
+    def switch(self, id: str, *, on: bool) -> None:
+        """See ``FaultsInterface``."""
+        self._account.request("PUT", f"faults/{quote(id)}", {"isOn": on})
+
+    def move(self, id: str, position: int) -> None:
+        """See ``FaultsInterface``."""
+        self._account.request("PUT", f"faults/{quote(id)}", {"position": position})
 
     def clear(self) -> None:
         """See ``FaultsInterface``."""

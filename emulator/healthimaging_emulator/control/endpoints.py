@@ -13,22 +13,28 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from ..accounts import Account, Accounts
+from ..credentials import DEFAULT_ACCOUNT
 from ..errors import ConflictError, InvalidError
 from ..faults.engine import FaultStatus
 from ..faults.fault import Fault
 from ..faults.near_miss import explain_miss
 from ..healthimaging.baseline import measure
+from ..healthimaging.metadata import tags_of
+from ..healthimaging.pictures import draw_frame
 from ..healthimaging.records import ImageSet
 from ..seeds.document import SeedDocument, SeedVersion
 from ..seeds.loader import Seed, build_seed, count_document
 from .bodies import (
+    AccountList,
     AccountName,
+    AccountSummary,
     CallList,
     ClockChange,
     ClockState,
     DatastoreList,
     DatastoreSummary,
     EventList,
+    FaultChange,
     FaultList,
     Health,
     ImageSetList,
@@ -115,20 +121,30 @@ def get_fault(request: AnyRequest, id: str) -> FaultStatus:
     return request.account.faults[id]
 
 
+def change_fault(request: ControlRequest[FaultChange], id: str) -> FaultStatus:
+    """Switch a fault on or off, or move it in the order."""
+    faults, change = request.account.faults, request.body
+    if change.is_on is not None:
+        faults.switch(id, on=change.is_on)
+    if change.position is not None:
+        faults.move(id, change.position)
+    return faults[id]
+
+
 def remove_fault(request: AnyRequest, id: str) -> None:
     """Remove one fault; its stalls and delays end."""
     request.account.faults.remove(id)
 
 
 def list_calls(request: AnyRequest) -> CallList:
-    """Return the call journal."""
-    calls = request.account.calls
+    """Return the call journal, or what has changed in it after the change of a number."""
+    calls = request.account.journal.snapshot(_read_number(request, "after", default=0) or 0)
     found = calls.filter(
         image_set_id=request.query.get("imageSetId"),
         code=request.query.get("code"),
         attempts=_read_number(request, "attempts"),
     )
-    return CallList(found, calls.dropped)
+    return CallList(found, calls.dropped, calls.first, calls.last)
 
 
 def clear_calls(request: AnyRequest) -> None:
@@ -162,16 +178,18 @@ def add_seed(request: ControlRequest[SeedDocument]) -> None:
 
 def list_datastores(request: AnyRequest) -> DatastoreList:
     """List the data stores."""
-    return DatastoreList([DatastoreSummary(each.datastore_id) for each in request.account.datastores])
+    found = request.account.store.datastores()
+    return DatastoreList([DatastoreSummary(each.datastore_id, each.status, each.name) for each in found])
 
 
 def list_image_sets(request: AnyRequest, datastore_id: str) -> ImageSetList:
-    """List the image sets of a data store in the order of their ids, page by page."""
+    """List the image sets of a data store in the order of their ids, page by page; with a search, those it finds."""
     limit = _read_number(request, "limit", default=IMAGE_SETS_PER_PAGE)
     if not limit:
         raise InvalidError("invalid limit '0': expected a number above 0", path="limit")
     datastore = request.account.datastore(datastore_id)
-    found = datastore.list_image_sets(request.query.get("after", ""), limit + 1)
+    query = request.query
+    found = datastore.list_image_sets(query.get("after", ""), limit + 1, query.get("search", ""))
     page = [_show_image_set(each) for each in found[:limit]]
     return ImageSetList(page, page[-1].image_set_id if len(found) > limit else None)
 
@@ -197,9 +215,14 @@ def get_metadata(request: AnyRequest, datastore_id: str, image_set_id: str) -> d
 
 
 def list_versions(request: AnyRequest, datastore_id: str, image_set_id: str) -> VersionList:
-    """Return the versions of one image set, newest first."""
-    versions = request.account.image_set(datastore_id, image_set_id).versions
-    return VersionList([show_version(version, image_set_id) for version in versions])
+    """Return the versions of one image set, newest first, and its copies."""
+    record = request.account.image_set(datastore_id, image_set_id).record
+    return VersionList([show_version(version, image_set_id) for version in record.history[:][::-1]], record.copies)
+
+
+def get_picture(request: AnyRequest, datastore_id: str, image_set_id: str, image_frame_id: str) -> bytes:
+    """Return a frame as a PNG picture; needs the extra frames."""
+    return draw_frame(request.account.image_set(datastore_id, image_set_id).record, image_frame_id)
 
 
 def append_version(request: ControlRequest[NewVersion], datastore_id: str, image_set_id: str) -> SeedVersion | None:
@@ -248,6 +271,13 @@ def finish_transitions(request: AnyRequest) -> None:
     request.account.finish_transitions()
 
 
+def list_accounts(request: AnyRequest) -> AccountList:
+    """List the accounts that have been used, in the order of their ids."""
+    accounts = request.accounts
+    ids = sorted({DEFAULT_ACCOUNT, *(each.id for each in accounts.all())})
+    return AccountList([AccountSummary(id, accounts.test_of(id)) for id in ids])
+
+
 def forget_account(request: AnyRequest) -> None:
     """Remove the account. Its next use starts from the initial seed."""
     request.account.forget()
@@ -281,7 +311,9 @@ def _read_number(request: AnyRequest, name: str, default: int | None = None) -> 
 
 
 def _show_image_set(record: ImageSet) -> ImageSetSummary:
-    return ImageSetSummary(image_set_id=record.image_set_id, latest=show_version(record.latest, record.image_set_id))
+    id, latest = record.image_set_id, record.latest
+    tags = {name: value for name, value in msgspec.to_builtins(tags_of(latest, id)).items() if value is not None}
+    return ImageSetSummary(image_set_id=id, latest=show_version(latest, id), tags=tags)
 
 
 def _build_seed(request: ControlRequest[SeedDocument]) -> Seed:
@@ -314,7 +346,8 @@ IMAGE_SET = IMAGE_SETS + "/{imageSetId}"
 VERSIONS = IMAGE_SET + "/versions"
 VERSION = VERSIONS + "/{versionId}"
 IMAGE_SETS_PER_PAGE = 1000
-CALL_FILTERS = {"imageSetId": "string", "code": "string", "attempts": "integer"}
+IMAGE_SET_QUERY = {"after": "string", "limit": "integer", "search": "string"}
+CALL_QUERY = {"after": "integer", "imageSetId": "string", "code": "string", "attempts": "integer"}
 
 ENDPOINTS = (
     Endpoint("GET", "/health", get_health, result=Health),
@@ -323,25 +356,28 @@ ENDPOINTS = (
     Endpoint("POST", "/faults", add_faults, body=Fault | list[Fault], result=FaultList),
     Endpoint("DELETE", "/faults", clear_faults),
     Endpoint("GET", "/faults/{id}", get_fault, result=FaultStatus),
+    Endpoint("PUT", "/faults/{id}", change_fault, body=FaultChange, result=FaultStatus),
     Endpoint("DELETE", "/faults/{id}", remove_fault),
-    Endpoint("GET", "/calls", list_calls, result=CallList, query=CALL_FILTERS),
+    Endpoint("GET", "/calls", list_calls, result=CallList, query=CALL_QUERY),
     Endpoint("DELETE", "/calls", clear_calls),
     Endpoint("GET", "/events", list_events, result=EventList, query={"after": "string"}),
     Endpoint("GET", "/seed", get_seed, result=SeedDocument),
     Endpoint("PUT", "/seed", put_seed, body=SeedDocument),
     Endpoint("POST", "/seed", add_seed, body=SeedDocument),
     Endpoint("GET", "/datastores", list_datastores, result=DatastoreList),
-    Endpoint("GET", IMAGE_SETS, list_image_sets, result=ImageSetList, query={"after": "string", "limit": "integer"}),
+    Endpoint("GET", IMAGE_SETS, list_image_sets, result=ImageSetList, query=IMAGE_SET_QUERY),
     Endpoint("GET", IMAGE_SET, get_image_set, result=ImageSetSummary),
     Endpoint("DELETE", IMAGE_SET, remove_image_set),
     Endpoint("POST", IMAGE_SET + "/finish", finish_image_set),
     Endpoint("GET", IMAGE_SET + "/metadata", get_metadata, result=dict[str, Any], query={"versionId": "string"}),
     Endpoint("GET", VERSIONS, list_versions, result=VersionList),
+    Endpoint("GET", IMAGE_SET + "/frames/{imageFrameId}.png", get_picture, result=bytes),
     Endpoint("POST", VERSIONS, append_version, body=NewVersion, result=SeedVersion | None),
     Endpoint("PUT", VERSION, replace_version, body=NewVersion, result=SeedVersion | None),
     Endpoint("DELETE", VERSION, remove_version),
     Endpoint("GET", "/transitions", list_transitions, result=TransitionList),
     Endpoint("POST", "/transitions/finish", finish_transitions),
+    Endpoint("GET", "/accounts", list_accounts, result=AccountList),
     Endpoint("PUT", "/accounts/{id}", open_account, body=AccountName),
     Endpoint("GET", "/strays", list_strays, result=StrayList),
     Endpoint("DELETE", "/account", forget_account),

@@ -54,7 +54,9 @@ def _describe(endpoint: Endpoint, content: Callable[[Any], dict[str, Any]], erro
     answers: dict[str, Any] = {"default": {"description": "An error"} | content(error)}
     for type in _contents(endpoint):
         answers |= (
-            {"200": {"description": "Done"} | content(type)} if type else {"204": {"description": "Done, or scheduled"}}
+            {"200": {"description": "Done"} | (PICTURE if type is bytes else content(type))}
+            if type
+            else {"204": {"description": "Done, or scheduled"}}
         )
     return {
         "operationId": endpoint.handler.__name__,
@@ -70,3 +72,6 @@ def _parameter(name: str, where: str, type: str = "string") -> dict[str, Any]:
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:
     return {"content": {"application/json": {"schema": schema}}}
+
+
+PICTURE: dict[str, Any] = {"content": {"image/png": {}}}

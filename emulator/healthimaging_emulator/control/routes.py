@@ -77,6 +77,8 @@ def _answer(endpoint: Endpoint, accounts: Accounts, policy: AccessPolicy, max_bo
     body = None if endpoint.body is None else decode_json(content, endpoint.body)
     can_break = getattr(request.environ.get(EXCHANGE_KEY), "can_break", False)
     result = endpoint.handler(ControlRequest(accounts, id, body, request.args.to_dict(), can_break), **labels)
+    if isinstance(result, bytes):
+        return Response(result, content_type="image/png")
     return _send_nothing() if result is None else _send_json(result)
 
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from msgspec import structs
 
 from ..clock import Clock
-from ..errors import ConflictError, NotFoundError
+from ..errors import ConflictError, NotFoundError, invalid
 from ..messages import Wait
 from ..settings import Settings
 from .check import check_fault
@@ -29,10 +29,14 @@ from .fault import Fault
 
 
 class FaultStatus(Fault, frozen=True, kw_only=True):
-    """An active fault with its counts: how many requests it matched, and how often it fired."""
+    """An active fault with its counts: how many requests it matched, and how often it fired.
+
+    With ``is_on`` false it is switched off: it matches no request, and keeps its place and its counts.
+    """
 
     matched: int
     fired: int
+    is_on: bool = True
 
 
 class RequestView(NamedTuple):
@@ -52,6 +56,7 @@ class ActiveFault:
         self.is_added = is_added
         self.effect = next(iter(fault.effects.values()), None)
         self.matched = self.fired = 0
+        self.is_on = True
         self.is_removed = False
         self.waiting: set[threading.Event] = set()
         self._operations = operations
@@ -64,13 +69,14 @@ class ActiveFault:
     @property
     def status(self) -> FaultStatus:
         """The fault with its counts."""
-        return FaultStatus(**structs.asdict(self.fault), matched=self.matched, fired=self.fired)
+        return FaultStatus(**structs.asdict(self.fault), matched=self.matched, fired=self.fired, is_on=self.is_on)
 
     def matches(self, request: RequestView) -> bool:
         """Whether a request matches the fault."""
         match = self.fault.match
         return (
-            request.operation in self._operations
+            self.is_on
+            and request.operation in self._operations
             and self._is_about(request.identifiers)
             and is_among(request.page, match.page)
             and is_among(request.attempt, match.attempt)
@@ -169,9 +175,9 @@ class Faults:
             self._active = self._activate(self._initial, {}, is_added=self._is_seed_added)
 
     def without_counts(self) -> list[Fault]:
-        """Return the faults without their counts."""
+        """Return the faults that are switched on, without their counts."""
         with self._lock:
-            return [active.fault for active in self._active.values()]
+            return [active.fault for active in self._active.values() if active.is_on]
 
     def find_unfired(self) -> list[FaultStatus]:
         """Return the faults that were added, not those of the seed, and have never fired."""
@@ -203,6 +209,30 @@ class Faults:
         with self._lock:
             self._end(self._find(id))
             del self._active[id]
+
+    def switch(self, id: str, *, on: bool) -> None:
+        """Switch a fault on or off. Off, its stalls and delays end, and it keeps its place and its counts.
+
+        Raises ``NotFoundError``.
+        """
+        with self._lock:
+            active = self._find(id)
+            active.is_on = on
+            if not on:
+                self._release(active)
+
+    def move(self, id: str, position: int) -> None:
+        """Move a fault to a place in the order, from 1; a place behind the last one is the last.
+
+        Raises ``NotFoundError``, and ``InvalidError`` for a place below 1.
+        """
+        if position < 1:
+            raise invalid("position", position, "a number from 1 on")
+        with self._lock:
+            moved = self._find(id)
+            others = [each for each in self._active.values() if each is not moved]
+            order = [*others[: position - 1], moved, *others[position - 1 :]]
+            self._active = {str(each.fault.id): each for each in order}
 
     def clear(self) -> None:
         """Remove all faults."""
@@ -264,7 +294,7 @@ class Faults:
     def _waiting(self, active: ActiveFault) -> Iterator[threading.Event | None]:
         end = threading.Event()
         with self._lock:
-            if active.is_removed:
+            if active.is_removed or not active.is_on:
                 end = None  # type: ignore[assignment]
             else:
                 active.waiting.add(end)
@@ -296,12 +326,15 @@ class Faults:
         in_front = {id: each for id, each in active.items() if each.fault.first and id not in present}
         return in_front | active
 
-    @staticmethod
-    def _end(*ended: ActiveFault) -> None:
+    def _end(self, *ended: ActiveFault) -> None:
         for active in ended:
             active.is_removed = True
-            for event in active.waiting:
-                event.set()
+            self._release(active)
+
+    @staticmethod
+    def _release(active: ActiveFault) -> None:
+        for event in active.waiting:
+            event.set()
 
 
 NO_INJECTION = Injection()

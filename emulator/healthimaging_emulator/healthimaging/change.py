@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, structs
 
 from ..clock import Moment
 from .messages import image_set_locked, image_set_not_found, not_latest, quota_exceeded, token_reused
 from .metadata import Metadata
-from .records import Datastore, ImageSet, ImportJob, Version
+from .records import MOST_COPIES, Copy, Datastore, ImageSet, ImportJob, Version
 from .shapes.datastore import DatastoreStatus
 from .transitions import Key, Pace, Transition
 
@@ -163,6 +163,12 @@ class Draft:
         """Let the image set have the frames of another one; their bytes are shared."""
         if frames:
             self.record = structs.replace(self.record, frames={**self.record.frames, **frames})
+
+    def note_copy(self, other: Draft, *, is_source: bool) -> None:
+        """Note that the latest version is copied to the latest version of another image set, or from it."""
+        direction: Literal["from", "to"] = "to" if is_source else "from"
+        copy = Copy(self.latest.version_id, direction, other.record.image_set_id, other.latest.version_id)
+        self.record = structs.replace(self.record, copies=(*self.record.copies, copy)[-MOST_COPIES:])
 
     def replace_latest(self, version: Version) -> None:
         """Put another version in the place of the latest."""

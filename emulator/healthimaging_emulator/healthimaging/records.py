@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import msgspec
 from msgspec import Struct, structs
@@ -120,10 +120,24 @@ class ImportJob(Struct, frozen=True, kw_only=True, gc=False):
     transition: Transition | None = None
 
 
+class Copy(Struct, frozen=True, gc=False, rename="camel"):
+    """A copy between a version of an image set and a version of another: ``to`` the other, or ``from`` it."""
+
+    version_id: str
+    direction: Literal["from", "to"]
+    other_image_set_id: str
+    other_version_id: str
+
+
+MOST_COPIES = 100
+"""Copies that an image set remembers; older ones are forgotten."""
+
+
 class ImageSet(Struct, frozen=True, kw_only=True, gc=False):
     """An image set. ``transition`` is the one under way, if an operation locked the latest version.
 
-    ``frames`` are the bytes of its frames by their ids, shared with all copies and accounts.
+    ``frames`` are the bytes of its frames by their ids, shared with all copies and accounts. ``copies`` are the last
+    copies from it and to it, oldest first.
     """
 
     datastore_id: str
@@ -132,6 +146,7 @@ class ImageSet(Struct, frozen=True, kw_only=True, gc=False):
     transition: Transition | None = None
     frames: Mapping[str, bytes] = {}
     tags: Mapping[str, str] = {}
+    copies: tuple[Copy, ...] = ()
 
     @property
     def latest(self) -> Version:
