@@ -12,7 +12,11 @@ from ..aws.errors import AccessDeniedException, ConflictException, ResourceNotFo
 from ..aws.members import pattern
 from ..aws.operation import Operation
 from ..healthimaging.messages import access_denied, conflict, not_found
+from ..healthimaging.operations import OPERATIONS
 from .effect import Effect, Target
+
+MODELLED = [each.__name__ for each in dict.fromkeys(error for each in OPERATIONS for error in each.errors)]
+"""The codes that operations model."""
 
 
 class ErrorEffect(Effect, frozen=True, kw_only=True):
@@ -23,7 +27,7 @@ class ErrorEffect(Effect, frozen=True, kw_only=True):
 
     can_come_after = True
 
-    code: Annotated[str, pattern("[!-~]{1,256}")]
+    code: Annotated[str, pattern("[!-~]{1,256}"), Meta(examples=MODELLED)]
     message: Annotated[str, Meta(max_length=8192)] | None = None
     status: Annotated[int, Meta(ge=400, le=599)] | None = None
     retry_after: Annotated[float, Meta(ge=0, le=86400)] | None = None

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..aws.members import pattern
 from ..errors import suggestion
+from ..healthimaging.operations import OPERATIONS_BY_NAME
 from ..healthimaging.shapes.identifiers import Arn, DatastoreId, ImageFrameId, ImageSetId, JobId
 from .connection import ConnectionEffect, ConnectionKind
 from .corrupt import CorruptEffect, CorruptKind
@@ -47,7 +48,7 @@ class Match(
     own count.
     """
 
-    operation: str | Names | None = None
+    operation: Annotated[str, Meta(examples=list(OPERATIONS_BY_NAME))] | Names | None = None
     datastore_id: DatastoreId | None = None
     image_set_id: ImageSetId | None = None
     image_frame_id: ImageFrameId | None = None

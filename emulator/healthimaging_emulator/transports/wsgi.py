@@ -69,10 +69,19 @@ class _Service:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if is_control_path("/" + environ.get("PATH_INFO", "").lstrip("/")):
             return self._control(environ, start_response)
+        if _is_browser_at_root(environ):
+            start_response("302 Found", [("Location", f"{CONTROL_PREFIX[1:]}/"), ("Content-Length", "0")])
+            return []
         request = read_request(environ, self._max_body)
         exchange: Exchange = environ.get(EXCHANGE_KEY) or Exchange()
         response = drive(self._pipeline.handle(request, exchange), exchange)
         return send_response(response, start_response, is_head=request.method == "HEAD")
+
+
+def _is_browser_at_root(environ: WSGIEnvironment) -> bool:
+    """Whether a person has entered the emulator's address: no SDK asks for HTML."""
+    is_root = environ.get("PATH_INFO") == "/" and environ["REQUEST_METHOD"] == "GET"
+    return is_root and "text/html" in environ.get("HTTP_ACCEPT", "")
 
 
 def read_request(environ: WSGIEnvironment, max_body: int) -> Request:

@@ -1,0 +1,37 @@
+"""Serve the files of the console. They hold no data, so that they need no control token."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, redirect, send_from_directory
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""The Content-Security-Policy: scripts, styles and data come from the emulator alone, and no text becomes a script."""
+
+
+def make_blueprint() -> Blueprint:
+    """Make Flask's routes to the page and its files."""
+    blueprint = Blueprint("console", __name__, root_path=__file__.rpartition("/")[0])
+    blueprint.add_url_rule("", "enter", lambda: redirect("_emulator/"), strict_slashes=True)
+    blueprint.add_url_rule("/", "page", lambda: _send("index.html"))
+    blueprint.add_url_rule("/console/<path:name>", "file", _send)
+    return blueprint
+
+
+def _send(name: str) -> Response:
+    response = send_from_directory(f"{__file__.rpartition('/')[0]}/static", name)
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cache-Control"] = "no-cache"
+    return response

@@ -1,0 +1,110 @@
+// The account of this tab: its clock, what goes on, its state as a seed, and other accounts.
+
+import { act } from "./actions.js";
+import { ask, download, session } from "./api.js";
+import { button, element, labelled, showOnce } from "./dom.js";
+import * as format from "./format.js";
+
+const PARTS = ["changes", "faults", "calls", "clock"];
+const STEPS = [["1 minute", 60], ["1 hour", 3600], ["1 day", 86400]];
+
+/** Show the account. */
+export function account() {
+  const now = element("p", { class: "now" });
+  const transitions = element("div");
+
+  async function refresh() {
+    const [clock, pending] = await Promise.all([ask("GET", "clock"), ask("GET", "transitions")]);
+    now.textContent = `${format.date(clock.now)} UTC, ${clock.isFrozen ? "frozen" : "running"}`;
+    showOnce(transitions, pending.transitions, showTransitions);
+  }
+
+  const node = element(
+    "section",
+    {},
+    element("h1", {}, "Account"),
+    element("h2", {}, "Clock"),
+    now,
+    clockActions(),
+    element("h2", {}, "Under way"),
+    transitions,
+    element("h2", {}, "Reset"),
+    resetForm(),
+    element("h2", {}, "Seed"),
+    seedActions(),
+    element("h2", {}, "Another account"),
+    accountForm(),
+  );
+  return { node, refresh };
+}
+
+function clockActions() {
+  const date = element("input", { type: "text", placeholder: "2024-01-01T00:00:00Z" });
+  const seconds = element("input", { type: "number", min: "0", step: "any" });
+  const set = (body, done) => act(() => ask("PUT", "clock", body), done);
+  return element(
+    "div",
+    { class: "bar wrap" },
+    button("Freeze now", () => set({ freeze: true }, "The clock is frozen.")),
+    labelled("Date", date),
+    button("Freeze at this date", () => set({ freeze: date.value }, "The clock is frozen.")),
+    STEPS.map(([name, step]) => button(`Advance ${name}`, () => set({ advance: step }, `The clock is ${name} further.`))),
+    labelled("Seconds", seconds),
+    button("Advance", () => set({ advance: Number(seconds.value) }, `The clock is ${seconds.value} s further.`)),
+    button("Run", () => set({ run: true }, "The clock runs.")),
+  );
+}
+
+function showTransitions(transitions) {
+  if (transitions.length === 0) return element("p", { class: "empty" }, "No write is under way.");
+  const rows = transitions.map(({ operation, imageSetIds, resourceId }) => element("li", {}, `${operation} of ${resourceId ?? imageSetIds.join(", ")}`));
+  return [element("ul", {}, rows), button("Finish all now", () => act(() => ask("POST", "transitions/finish"), "All are finished."))];
+}
+
+function resetForm() {
+  const boxes = PARTS.map((part) => Object.assign(element("input", { type: "checkbox" }), { checked: true, name: part }));
+  const reset = () => act(() => ask("POST", "reset", { only: boxes.filter(({ checked }) => checked).map(({ name }) => name) }), "The account is reset.");
+  return element("div", { class: "bar wrap" }, boxes.map((box) => element("label", {}, box, ` ${box.name}`)), button("Reset to the seed", reset));
+}
+
+function seedActions() {
+  const file = element("input", { type: "file", accept: ".json,application/json" });
+  const load = (method, done) => act(() => (file.files[0] ? ask(method, "seed", file.files[0]) : Promise.reject(new Error("Choose a file first."))), done);
+  return element(
+    "div",
+    { class: "bar wrap" },
+    button("Export as a seed", () => act(exportSeed, "The seed is exported.")),
+    labelled("Seed in JSON", file),
+    button("Replace everything by it", () => load("PUT", "The account begins with this seed.")),
+    button("Add it", () => load("POST", "The seed is added.")),
+  );
+}
+
+async function exportSeed() {
+  const url = URL.createObjectURL(await download("seed"));
+  element("a", { href: url, download: `seed-${session.account}.json` }).click();
+  URL.revokeObjectURL(url);
+}
+
+function accountForm() {
+  const id = element("input", { type: "text", inputmode: "numeric", placeholder: "12 digits" });
+  return element(
+    "div",
+    { class: "bar wrap" },
+    labelled("Account id", id),
+    button("Switch to it", () => act(() => switchTo(id.value.trim()), "Switched.")),
+    button("Remove this account", () => act(() => ask("DELETE", "account"), "The account begins with the initial seed.")),
+  );
+}
+
+/** Switch to an account, if the emulator takes its id. */
+async function switchTo(id) {
+  const before = session.account;
+  session.account = id;
+  try {
+    await ask("GET", "clock");
+  } catch (error) {
+    session.account = before;
+    throw error;
+  }
+}

@@ -1,0 +1,91 @@
+// The control API, for the account and with the token of this tab.
+
+import { element, labelled } from "./dom.js";
+
+const base = new URL(".", document.baseURI);
+
+/** The emulator's URL, for the lines that connect clients. */
+export const emulatorUrl = new URL("..", base).href.replace(/\/$/, "");
+
+/** What the emulator refused, in its own words. */
+export class Refusal extends Error {
+  constructor(status, { code, message, path }) {
+    super(path ? `${path}: ${message}` : message);
+    Object.assign(this, { status, code });
+  }
+}
+
+/** The emulator gave no answer. */
+export class Unreachable extends Error {}
+
+export const session = {
+  get account() {
+    return sessionStorage.getItem("account") ?? "000000000000";
+  },
+  set account(id) {
+    sessionStorage.setItem("account", id);
+  },
+};
+
+/** Send a request. Returns the decoded answer, null if it has no body. Raises Refusal and Unreachable. */
+export async function ask(method, path, body) {
+  const response = await send(method, path, body);
+  const text = await response.text();
+  return text ? JSON.parse(text) : null;
+}
+
+/** Get a file, as a Blob. Raises Refusal and Unreachable. */
+export async function download(path) {
+  return (await send("GET", path)).blob();
+}
+
+async function send(method, path, body) {
+  for (;;) {
+    const token = sessionStorage.getItem("token");
+    const response = await request(method, path, body, token);
+    if (response.ok) return response;
+    const answer = await response.json().catch(() => ({}));
+    const refusal = new Refusal(response.status, answer.error ?? { message: `the emulator answered ${response.status}` });
+    if (!(refusal.code === "Forbidden" && refusal.message.includes("x-emulator-token"))) throw refusal;
+    if (sessionStorage.getItem("token") === token) await askForToken(token === null ? "" : refusal.message);
+  }
+}
+
+async function request(method, path, body, token) {
+  const headers = { "x-emulator-account": session.account };
+  if (token !== null) headers["x-emulator-token"] = String.fromCharCode(...new TextEncoder().encode(token));
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const content = body === undefined || body instanceof Blob ? body : JSON.stringify(body);
+  try {
+    return await fetch(new URL(path, base), { method, headers, body: content });
+  } catch (error) {
+    throw new Unreachable(`The emulator at ${emulatorUrl} does not answer.`, { cause: error });
+  }
+}
+
+let asking = null;
+
+/** Ask for the control token, once for all requests that wait for it. */
+function askForToken(message) {
+  asking ??= new Promise((resolve) => {
+    const field = element("input", { type: "password", required: true, autocomplete: "off" });
+    const form = element(
+      "form",
+      { onsubmit: use },
+      labelled("Control token, as given to serve --control-token", field),
+      element("p", { class: "refusal" }, message),
+      element("button", { class: "primary" }, "Use this token"),
+    );
+    const dialog = element("dialog", { "aria-label": "Control token", oncancel: (event) => event.preventDefault() }, form);
+    function use(event) {
+      event.preventDefault();
+      sessionStorage.setItem("token", field.value);
+      dialog.remove();
+      asking = null;
+      resolve();
+    }
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+  return asking;
+}
