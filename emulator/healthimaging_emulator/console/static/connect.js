@@ -27,7 +27,8 @@ function lines(account) {
     [
       "any client, by its environment",
       `export AWS_ENDPOINT_URL_MEDICAL_IMAGING=${emulatorUrl} AWS_DISABLE_HOST_PREFIX_INJECTION=true
-export AWS_ACCESS_KEY_ID=${account} AWS_SECRET_ACCESS_KEY=emulator AWS_REGION=us-east-1`,
+export AWS_ACCESS_KEY_ID=${account} AWS_SECRET_ACCESS_KEY=emulator
+export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1`,
     ],
     [
       "boto3",
@@ -44,7 +45,7 @@ print(client.list_datastores()["datastoreSummaries"])`,
     ],
     [
       "AWS CLI",
-      `export AWS_ACCESS_KEY_ID=${account} AWS_SECRET_ACCESS_KEY=emulator AWS_REGION=us-east-1
+      `export AWS_ACCESS_KEY_ID=${account} AWS_SECRET_ACCESS_KEY=emulator AWS_DEFAULT_REGION=us-east-1
 aws medical-imaging list-datastores --endpoint-url ${endpoint}`,
     ],
     [

@@ -50,7 +50,7 @@ export function faults() {
 }
 
 function entry({ fault, position, isLast }) {
-  const { id, matched, fired, isOn = true, match, ...effect } = fault;
+  const { id, matched, fired, isOn = true, match = {}, ...effect } = fault;
   const text = JSON.stringify(Object.keys(match).length ? { match, ...effect } : effect);
   const change = (body, done) => act(() => ask("PUT", `faults/${id}`, body), done);
   const toggle = element("input", {

@@ -11,7 +11,7 @@ export function frames(path) {
   const gallery = element("div", { class: "gallery" });
   const hint = element("p", { class: "empty" });
   const more = button("Show frames", show);
-  let ids = [];
+  let ids = null;
 
   async function show() {
     const wanted = ids.slice(gallery.childElementCount, gallery.childElementCount + STEP);
@@ -33,7 +33,7 @@ export function frames(path) {
   /** Take the frames from a document; pictures that are shown stay, if their frames do. */
   function read(document) {
     const found = [...frameIds(document)];
-    if (found.join() === ids.join()) return;
+    if (found.join() === ids?.join()) return;
     ids = found;
     gallery.replaceChildren();
     more.hidden = ids.length === 0;

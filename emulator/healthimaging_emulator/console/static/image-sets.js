@@ -1,9 +1,8 @@
 // The image sets of a data store: searched, and page by page.
 
 import { ask } from "./api.js";
-import { element, labelled, showItems, showOnce } from "./dom.js";
+import { button, element, labelled, showItems, showOnce } from "./dom.js";
 import * as format from "./format.js";
-import { button } from "./dom.js";
 
 const PAGE = 50;
 
@@ -81,7 +80,8 @@ function cell(name, content) {
 }
 
 /** Show the state of a version, and its status. */
-export function badge({ imageSetState, ImageSetWorkflowStatus: status = "" }) {
+export function badge({ imageSetState, ImageSetWorkflowStatus }) {
+  const status = ImageSetWorkflowStatus ?? "";
   const kind = status.endsWith("FAILED") ? "failed" : imageSetState.toLowerCase();
   return element("span", { class: `badge ${kind}` }, [imageSetState, status].filter(Boolean).join(" "));
 }

@@ -48,6 +48,6 @@ export function showChanges(before, after) {
 /** Return the leaves of a document as JSON, by their paths. */
 function flatten(value, path = "", found = new Map()) {
   if (value === null || typeof value !== "object" || Object.keys(value).length === 0) return found.set(path, JSON.stringify(value));
-  for (const [name, child] of Object.entries(value)) flatten(child, path ? `${path} › ${name}` : name, found);
+  for (const [name, child] of Object.entries(value)) flatten(child, path ? `${path}.${name}` : name, found);
   return found;
 }
