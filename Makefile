@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 PYTHON310 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python) $(shell command -v python3.10))
 
-.PHONY: serve test lint soak fuzz live lowest audit lock bench clean
+.PHONY: serve test lint soak fuzz live screenshots lowest audit lock bench clean
 
 serve: $(VENV)/.serve
 	$(BIN)/healthimaging-emulator serve
@@ -29,6 +29,10 @@ fuzz: $(VENV)/.test
 live: $(VENV)/.test
 	$(BIN)/python -m tests.live
 
+# The pictures of the console in the documents.
+screenshots: $(VENV)/.test
+	$(BIN)/python -m tests.console.screenshots
+
 # The lowest versions that pyproject.toml allows, on the lowest Python.
 lowest: $(VENV)/.test
 ifeq ($(PYTHON310),)
@@ -38,7 +42,7 @@ else
 	$(BIN)/uv pip compile --quiet --no-header --resolution lowest-direct --upgrade --only-binary :all: --python $(VENV)/lowest \
 	    --extra frames --extra pytest --extra sigv4 --extra tls pyproject.toml --output-file $(VENV)/lowest.txt
 	$(BIN)/uv pip install --quiet --python $(VENV)/lowest --constraint $(VENV)/lowest.txt --editable '.[frames,pytest,sigv4,tls]' --group lowest
-	$(VENV)/lowest/bin/pytest -n 2 -m "not newest_boto3 and not newest_click and not frames" --ignore tests/clients --ignore tests/test_documents.py \
+	$(VENV)/lowest/bin/pytest -n 2 -m "not newest_boto3 and not newest_click and not frames" --ignore tests/clients --ignore tests/console --ignore tests/test_documents.py \
 	    --ignore tests/test_examples.py --ignore tests/test_package.py --ignore tests/test_soak.py --ignore tests/fuzz
 endif
 

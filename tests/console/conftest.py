@@ -7,15 +7,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect, sync_playwright
 
 from healthimaging_emulator import Emulator
 from healthimaging_emulator.server.listener import Server
 from tests.conftest import DEMO
-
-try:
-    from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect, sync_playwright
-except ImportError:  # beside the lowest versions of all dependencies
-    pytest.skip("the console is tested with Playwright, which is not installed", allow_module_level=True)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HANG_MILLISECONDS = 30_000

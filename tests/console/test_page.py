@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+from pathlib import Path
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask.testing import FlaskClient
@@ -12,6 +15,7 @@ from healthimaging_emulator import Emulator, Fault
 from healthimaging_emulator.console.routes import POLICY
 from healthimaging_emulator.server.listener import Server
 from tests.conftest import DEMO
+from tests.console.screenshots import FOLDER, HEIGHT, WIDTH, take_screenshots
 from tests.demo import CHEST_CT, DATASTORE, MANY, OTHER_DATASTORE
 
 PAGES = ["", f"#/image-sets/{OTHER_DATASTORE}/{CHEST_CT}", "#/calls", "#/faults", "#/account", "#/connect"]
@@ -54,6 +58,20 @@ def test_every_file_has_the_security_policy(flask: FlaskClient, name: str) -> No
     assert status == 200
     assert headers["Content-Security-Policy"] == POLICY
     assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_script_inside_the_page_is_blocked(browser: Browser, server: Server) -> None:
+    page = browser.new_page()
+    page.goto(f"{server.url}/_emulator/")
+    blocked = page.evaluate(
+        """async () => {
+          const seen = new Promise((resolve) => document.addEventListener("securitypolicyviolation", resolve));
+          document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='1'>");
+          return (await seen).effectiveDirective;
+        }"""
+    )
+    page.close()
+    assert blocked == "script-src-attr"
 
 
 @pytest.mark.parametrize("name", ["console/none.js", "console/../routes.py", "console/%2e%2e/routes.py"])
@@ -149,3 +167,12 @@ class TestWithAControlToken:
         expect(asked.get_by_text("the header x-emulator-token is missing or wrong")).to_be_visible()
         self.enter(asked, self.TOKEN)
         expect(asked.locator("tbody tr")).to_have_count(19)
+
+
+def test_the_pictures_of_the_documents_can_be_taken(browser: Browser, tmp_path: Path) -> None:
+    take_screenshots(browser, tmp_path)
+    shown = {picture.name for picture in FOLDER.glob("console-*.png")}
+    assert {picture.name for picture in tmp_path.iterdir()} == shown
+    for picture in tmp_path.iterdir():
+        width, height = struct.unpack(">II", picture.read_bytes()[16:24])
+        assert (width, height) == (WIDTH, HEIGHT)
