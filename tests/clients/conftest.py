@@ -47,6 +47,7 @@ REQUIREMENTS = {
     "capo": ["capo-medical-imaging==0.10.0"],
     "ahi": ["AHItoDICOMInterface==0.1.3.4", "pydicom<4"],  # it passes an argument that pydicom 4 will not know
     "htj2k": ["imagecodecs==2026.3.6"],  # the encoder of frames; a later version loses pixels of the narrowest ones
+    "other-servers": ["a2wsgi", "granian", "gunicorn", "hypercorn", "uvicorn", "waitress", WHEEL + "boto3"],
     "user": [WHEEL + "pytest,sigv4,tls"],  # and nothing else
 }
 PYTHONS = {"htj2k": ">=3.11"} if sys.version_info < (3, 11) else {}

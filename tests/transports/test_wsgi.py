@@ -18,6 +18,7 @@ import pytest
 from botocore.config import Config
 from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import create_environ
 
 from healthimaging_emulator import Emulator, Fault
 from healthimaging_emulator.messages import Request
@@ -34,7 +35,7 @@ from .clients import IDS, newest
 
 
 def read(environ: dict[str, Any], max_body: int = 100) -> Request:
-    return read_request({"REQUEST_METHOD": "POST", "PATH_INFO": "/"} | environ, max_body)
+    return read_request({"REQUEST_METHOD": "POST", "PATH_INFO": "/", "wsgi.input": io.BytesIO()} | environ, max_body)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,9 @@ def read(environ: dict[str, Any], max_body: int = 100) -> Request:
         ({"PATH_INFO": ""}, "/", ""),
         ({"PATH_INFO": "//a//b"}, "/a//b", ""),
         ({"RAW_URI": "/a", "QUERY_STRING": "b"}, "/a", "b"),  # Flask's test client
+        ({"asgi.scope": {"raw_path": b"/a%2Fb"}, "PATH_INFO": "/a/b", "QUERY_STRING": "c"}, "/a%2Fb", "c"),  # a2wsgi
+        ({"asgi.scope": {"raw_path": None}, "PATH_INFO": "/a b"}, "/a%20b", ""),
+        ({"asgi.scope": {}, "PATH_INFO": "/a"}, "/a", ""),
     ],
 )
 def test_path_and_query_are_as_the_client_sent_them(environ: dict[str, Any], path: str, query: str) -> None:
@@ -81,6 +85,11 @@ def test_path_and_query_are_as_the_client_sent_them(environ: dict[str, Any], pat
 )
 def test_under_a_prefix_the_raw_path_loses_the_characters_that_decode_to_it(prefix: str, raw: str, path: str) -> None:
     assert read({"SCRIPT_NAME": prefix, "RAW_URI": raw}).path == path
+
+
+def test_under_a_prefix_the_raw_path_of_asgi_loses_it_too() -> None:
+    scope = {"raw_path": b"/a%20b/c%2Fd"}
+    assert read({"SCRIPT_NAME": "/a b", "PATH_INFO": "/c/d", "asgi.scope": scope}).path == "/c%2Fd"
 
 
 def test_under_a_prefix_the_decoded_path_is_as_it_is() -> None:
@@ -153,6 +162,15 @@ def test_a_chunked_body_is_read_where_the_server_ends_it() -> None:
     stream = Stream(b"x" * 1000)
     beyond = read(chunked | {"wsgi.input": stream})
     assert (beyond.size, stream.asked) == (101, [101])
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [{"wsgi.input": io.BytesIO(b"12345")}, {"wsgi.input": Stream(b"12345"), "asgi.scope": {}}],
+    ids=["hypercorn", "a2wsgi"],
+)
+def test_a_chunked_body_is_read_if_it_is_whole_or_ends_by_asgi(environ: dict[str, Any]) -> None:
+    assert read(environ | {"HTTP_TRANSFER_ENCODING": "chunked"}).body == b"12345"
 
 
 @pytest.mark.parametrize("length", [None, "", "-5", "abc", "+5", "5_0", "\u0665", "9" * 19])
@@ -234,6 +252,17 @@ def test_head_is_answered_with_the_headers_alone(demo_server: Server, target: st
         assert client.receive().status == 200
     assert head.status == status
     assert int(head.headers["content-length"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [("HEAD", path()), ("HEAD", "/_emulator/health"), ("DELETE", "/_emulator/calls"), ("OPTIONS", "/")],
+)
+def test_an_answer_without_a_body_has_one_empty_chunk(method: str, target: str) -> None:
+    """Without any chunk, hypercorn sends 500."""
+    app = Emulator.from_seed(cors_origins=["*"]).app
+    environ = create_environ(target, method=method, headers={"Access-Control-Request-Method": "PUT"})
+    assert list(app.wsgi_app(environ, lambda *_: io.BytesIO().write)) == [b""]
 
 
 def test_the_application_itself_sends_no_body_to_head(emulator: Emulator) -> None:

@@ -24,7 +24,7 @@ from ..errors import (
     suggestion,
 )
 from ..settings import Settings
-from ..transports.targets import CONTROL_PREFIX, EXCHANGE_KEY
+from ..transports.targets import CONTROL_PREFIX, EXCHANGE_KEY, is_input_terminated
 from .access import AccessPolicy
 from .bodies import ErrorBody
 from .endpoints import ENDPOINTS, ControlRequest, get_health
@@ -85,7 +85,7 @@ def _answer(endpoint: Endpoint, accounts: Accounts, policy: AccessPolicy, max_bo
 def _read_content(max_body: int) -> bytes:
     """Read the body of the request, with or without a Content-Length."""
     length, stream = request.content_length, request.environ["wsgi.input"]
-    if length is None and not request.environ.get("wsgi.input_terminated"):
+    if length is None and not is_input_terminated(request.environ):
         return b""
     if (length or 0) <= max_body:
         content: bytes = stream.read(max_body + 1 if length is None else length)

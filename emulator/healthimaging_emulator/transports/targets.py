@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 CONTROL_PREFIX = "/_emulator"
 """Path of the control API: this one, and all paths below it."""
@@ -19,3 +24,13 @@ def is_control_path(path: str) -> bool:
 def origin_form(target: str) -> str:
     """Return a request target without the scheme and the host of its absolute form, which proxies receive."""
     return target if target.startswith("/") else re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", "", target)
+
+
+def is_input_terminated(environ: WSGIEnvironment) -> bool:
+    """Whether reading the body without a length comes to an end.
+
+    Most servers set Werkzeug's key if it does. a2wsgi does not, but ASGI ends every body; nor does hypercorn, which
+    hands over a whole body in memory.
+    """
+    is_in_memory = type(environ.get("wsgi.input")) is io.BytesIO
+    return bool(environ.get("wsgi.input_terminated")) or "asgi.scope" in environ or is_in_memory

@@ -21,7 +21,7 @@ from werkzeug.routing import Map
 from ..messages import Exchange, Request, Response, drive
 from ..pipeline import Pipeline
 from ..settings import Settings
-from .targets import CONTROL_PREFIX, EXCHANGE_KEY, is_control_path, origin_form
+from .targets import CONTROL_PREFIX, EXCHANGE_KEY, is_control_path, is_input_terminated, origin_form
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -55,7 +55,15 @@ class _Control:
         with self._adding:
             while self._blueprints:
                 self._app.register_blueprint(self._blueprints.pop(), url_prefix=CONTROL_PREFIX)
-        return self._wsgi_app(environ, start_response)
+        return _collect(self._wsgi_app(environ, start_response))
+
+
+def _collect(chunks: Iterable[bytes]) -> list[bytes]:
+    """Return the body of an answer in at least one chunk: hypercorn answers 500 if there is none."""
+    try:
+        return list(chunks) or [b""]
+    finally:
+        getattr(chunks, "close", lambda: None)()
 
 
 class _Service:
@@ -99,7 +107,7 @@ def _read_body(environ: WSGIEnvironment, max_body: int) -> tuple[bytes, int]:
     if re.fullmatch("[0-9]{1,18}", length, re.ASCII):
         size = int(length)
         return (environ["wsgi.input"].read(size) if 0 < size <= max_body else b""), size
-    if not environ.get("wsgi.input_terminated"):
+    if not is_input_terminated(environ):
         return b"", 0
     body = environ["wsgi.input"].read(max_body + 1)
     return body, len(body)
@@ -110,12 +118,18 @@ def _raw_path(environ: WSGIEnvironment) -> str:
 
     WSGI's own PATH_INFO is decoded, and only used if a server does not hand over the raw path.
     """
-    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
-    if raw is None:
+    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or _raw_path_of_asgi(environ)
+    if not raw:
         return "/" + quote(environ.get("PATH_INFO", "").encode("latin-1")).lstrip("/")
     path = origin_form(raw).partition("?")[0]
     prefix = environ.get("SCRIPT_NAME", "")
     return "/" + (_without_prefix(path, prefix.encode("latin-1")) if prefix else path).lstrip("/")
+
+
+def _raw_path_of_asgi(environ: WSGIEnvironment) -> str:
+    """Return the raw path of the ASGI server around a2wsgi, if there is one and it hands it over."""
+    raw: bytes = environ.get("asgi.scope", {}).get("raw_path") or b""
+    return raw.decode("latin-1")
 
 
 def _without_prefix(path: str, prefix: bytes) -> str:
@@ -135,7 +149,7 @@ def send_response(response: Response, start_response: StartResponse, *, is_head:
     if response.status != 204:
         headers.append(("Content-Length", str(len(response.body))))
     start_response(f"{response.status} {responses.get(response.status, 'Unknown')}", headers)
-    return [] if is_head or not response.body else [response.body]
+    return [b"" if is_head else response.body]
 
 
 class _Cors:
@@ -151,7 +165,7 @@ class _Cors:
         added = self._headers(origin, environ, is_preflight=is_preflight)
         if is_preflight:
             start_response("204 No Content", added)
-            return []
+            return [b""]
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Callable[[bytes], object]:
             return start_response(status, headers + added, *rest)
