@@ -19,6 +19,8 @@ Reader = Callable[[Any], Any]
 _CHECKED_FOR_EQUAL_KEYS = 1024 * 1024
 """Bytes up to which JSON is searched for keys given twice, which doubles the time; larger seeds are machine-made."""
 
+_NOT_SPACE = re.compile(r"\S").search
+
 _SUFFIXES = (".json", ".yaml", ".yml")
 _DEEPEST = 100
 
@@ -111,10 +113,9 @@ def _read_json_texts(content: bytes, _: Any) -> list[Any]:
         if "trailing characters" not in str(error):
             raise
     text, decoder, documents, place = content.decode(), json.JSONDecoder(), [], 0
-    while place < len(text):
-        document, end = _decode_next(decoder, text, place)
+    while found := _NOT_SPACE(text, place):
+        document, place = _decode_next(decoder, text, found.start())
         documents.append(document)
-        place = end + len(text[end:]) - len(text[end:].lstrip())
     return documents
 
 
@@ -126,14 +127,19 @@ def _decode_next(decoder: json.JSONDecoder, text: str, place: int) -> tuple[Any,
 
 
 def _read_yaml_documents(content: bytes, _: Any) -> list[Any]:
-    import yaml
+    import yaml  # takes 20 ms, and a JSON seed does not need it
 
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
         _check_events(yaml.parse(content, loader))
         return [each for each in yaml.load_all(content, loader) if each]
     except yaml.YAMLError as error:
-        raise InvalidError(" ".join(str(error).split()).replace('in "<byte string>", ', "in "), path="$") from None
+        raise _malformed_yaml(error) from None
+
+
+def _malformed_yaml(error: Exception) -> InvalidError:
+    """Return the error for a text that is no YAML, in one line."""
+    return InvalidError(" ".join(str(error).split()).replace('in "<byte string>", ', "in "), path="$")
 
 
 def _read(source: str, read: Callable[[Any, Any], Any], content: Any, type: Any) -> Any:
@@ -238,7 +244,7 @@ def _refuse_equal_keys(pairs: list[tuple[str, Any]]) -> None:
 
 
 def _read_yaml(content: bytes, type: Any) -> Any:
-    import yaml  # takes 20 ms, and a JSON seed does not need it
+    import yaml
 
     free = _free_members(type)
 
@@ -290,7 +296,7 @@ def _read_yaml(content: bytes, type: Any) -> Any:
     except msgspec.ValidationError as error:
         raise name_scalar(error) from None
     except yaml.YAMLError as error:
-        raise InvalidError(" ".join(str(error).split()).replace('in "<byte string>", ', "in "), path="$") from None
+        raise _malformed_yaml(error) from None
 
 
 def name_scalar(error: msgspec.ValidationError) -> msgspec.ValidationError:

@@ -26,6 +26,7 @@ from .options import (
     log_level_option,
     make_emulator,
     option,
+    read_stream,
     read_streams,
 )
 from .process import BLOCKED, background_log, end, run, signals_blocked
@@ -56,7 +57,7 @@ def exec_(
 
     Example: healthimaging-emulator exec --seed my-seed.json -- pytest
     """
-    (rules,) = read_streams([faults]) if faults else [None]
+    rules = read_stream(faults) if faults else None
     loaded = load(read_streams(seed) or [find_fixture("demo.json")], rules)
     with signals_blocked(BLOCKED):
         with background_log(log_level):

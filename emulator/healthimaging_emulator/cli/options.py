@@ -250,7 +250,12 @@ STANDARD_INPUT = "standard input"
 
 def read_streams(sources: Iterable[str]) -> list[str | Stream]:
     """Read the sources that can be read once: ``-``, which is standard input, and pipes."""
-    return [_read_stream(each) if each == "-" or _is_pipe(each) else each for each in sources]
+    return list(map(read_stream, sources))
+
+
+def read_stream(source: str) -> str | Stream:
+    """Read a source if it can be read once."""
+    return _read_whole(source) if source == "-" or _is_pipe(source) else source
 
 
 def _is_pipe(name: str) -> bool:
@@ -261,7 +266,7 @@ def _is_pipe(name: str) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
 
 
-def _read_stream(name: str) -> Stream:
+def _read_whole(name: str) -> Stream:
     try:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except AttributeError:

@@ -32,6 +32,7 @@ from .options import (
     log_level_option,
     make_emulator,
     option,
+    read_stream,
     read_streams,
     summarize,
 )
@@ -86,7 +87,7 @@ def serve(
     """
     signal.signal(signal.SIGTERM, lambda *_: os._exit(1))  # process 1 of a container has no default handler
     sources = read_streams(seeds + seed) or [str(find_fixture("demo.json"))]
-    (rules,) = read_streams([faults]) if faults else [None]
+    rules = read_stream(faults) if faults else None
     files = SeedFiles(sources, rules)
     loaded = files.load()
     names = [name for name in (host, *settings["control_hosts"]) if name not in ("", "0.0.0.0", "::")]
