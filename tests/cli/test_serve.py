@@ -270,6 +270,11 @@ SIGNED = "--require-signature"
             invalid("region", "invalid value 'US': expected a region such as us-east-1"),
         ),
         (
+            ("--host", ""),
+            2,
+            "Invalid value for --host: invalid host '': expected a name or an address; 0.0.0.0 is every one",
+        ),
+        (
             ("--host", "\udcff"),
             2,
             "Invalid value for --host: encoding with 'idna' codec failed (UnicodeError: Invalid character '\\udcff')",

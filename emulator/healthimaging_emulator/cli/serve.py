@@ -98,7 +98,7 @@ def serve(
             emulator = make_emulator(loaded, settings)
             server = listen(emulator, host, port, context)
             if not settings["control_token"] and not is_loopback(host):
-                _say(f"warning: {OPEN.format(host=host or 'it')}", err=True)
+                _say(f"warning: {OPEN.format(host=host)}", err=True)
             _say(
                 _banner(
                     server,

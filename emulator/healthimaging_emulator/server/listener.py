@@ -161,6 +161,8 @@ class Server:
 def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65535:
         raise invalid("port", port, "a number from 0 to 65535")
+    if not host:
+        raise invalid("host", host, "a name or an address; 0.0.0.0 is every one")
     host.encode("idna")  # raises the system's error, but before there is a socket to close
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     is_dual = host == "::" and socket.has_dualstack_ipv6()
