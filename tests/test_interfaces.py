@@ -206,6 +206,16 @@ def test_an_account_has_every_name_of_the_interface(account: AccountInterface) -
             f"image set {SAMPLE} is in data store {DATASTORE} already",
         ),
         (
+            lambda a: a.add_image_set("x", UNKNOWN),
+            InvalidError,
+            "invalid data store id 'x': expected 32 digits or lower-case letters",
+        ),
+        (
+            lambda a: a.datastore(DATASTORE).add_image_set("A" * 32),
+            InvalidError,
+            f"invalid image set id {'A' * 32!r}: expected 32 digits or lower-case letters",
+        ),
+        (
             lambda a: a.put_seed({"faults": [{}]}),
             InvalidError,
             f"document: $.faults[0]: {NO_EFFECT}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import logging
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .clock import Clock
-from .credentials import DEFAULT_ACCOUNT, DEFAULT_REGION
+from .credentials import DEFAULT_ACCOUNT, DEFAULT_REGION, check_account_id
 from .errors import ConflictError, InvalidError, LimitExceededError, NotOpenError
 from .faults.engine import Faults
 from .handles import DatastoreHandle, ImageSetHandle
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from .webhook import Webhook
+
+log = logging.getLogger("healthimaging_emulator")
 
 
 class Account:
@@ -161,6 +163,9 @@ MOST_ENDED = 10_000
 MOST_STRAYS = 100
 """Requests of test accounts that are not open, of which the last ones are kept."""
 
+MOST_WARNINGS = 100
+"""Access keys of which a warning is logged."""
+
 
 class Stray(NamedTuple):
     """A request of a test account that was not open. ``test`` is the name of the test that had it, if one had."""
@@ -186,6 +191,7 @@ class Accounts:
         self.strays: deque[Stray] = deque(maxlen=MOST_STRAYS)
         self._open: dict[str, str] = {}
         self._ended: OrderedDict[str, str] = OrderedDict()
+        self._doubtful_keys: set[str] = set()
         self._settings = settings
         self._objects = open_objects(settings.s3)
         self.webhook = _open_webhook(settings.events_webhook)
@@ -201,7 +207,7 @@ class Accounts:
         found = self._accounts.get(id)
         if found:
             return found
-        _check_id(id)
+        check_account_id(id)
         if id >= FIRST_TEST_ACCOUNT and id not in self._open:
             raise NotOpenError(self._explain_not_open(id))
         return self._create(id)
@@ -221,7 +227,7 @@ class Accounts:
 
         Raises ``InvalidError`` for the id of no test account, and ``ConflictError`` for one that is open.
         """
-        _check_id(id)
+        check_account_id(id)
         if id < FIRST_TEST_ACCOUNT:
             raise InvalidError(f"invalid test account {id!r}: expected an id from {FIRST_TEST_ACCOUNT} on")
         if self._open.setdefault(id, name) is not name:
@@ -237,6 +243,12 @@ class Accounts:
     def note_stray(self, id: str, method: str, path: str) -> None:
         """Note a request of a test account that is not open."""
         self.strays.append(Stray(id, self._ended.get(id), method[:MAX_TEXT], path[:MAX_TEXT]))
+
+    def warn_of_key(self, key: str) -> None:
+        """Log, once, that an access key is not the account id that it seems to be."""
+        if key not in self._doubtful_keys and len(self._doubtful_keys) < MOST_WARNINGS:
+            self._doubtful_keys.add(key)
+            log.warning("invalid account id %r: expected 12 digits; this access key selects no account of its own", key)
 
     def _explain_not_open(self, id: str) -> str:
         if id not in self._ended:
@@ -277,8 +289,3 @@ class Accounts:
                 self._ended[account.id] = name
                 while len(self._ended) > MOST_ENDED:
                     self._ended.popitem(last=False)
-
-
-def _check_id(id: str) -> None:
-    if not isinstance(id, str) or not re.fullmatch("[0-9]{12}", id):
-        raise InvalidError(f"invalid account id {id!r}: expected 12 digits")

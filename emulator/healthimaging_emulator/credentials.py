@@ -5,19 +5,38 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
-from .errors import InvalidError
+from .errors import InvalidError, invalid
 
 DEFAULT_ACCOUNT = "000000000000"
 DEFAULT_REGION = "us-east-1"
 
+_ACCOUNT_ID = re.compile("[0-9]{12}").fullmatch
+_ALMOST_AN_ACCOUNT_ID = re.compile("[0-9]{10,14}").fullmatch
+
 AccessKeyId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,128}(?![\s\S])")]
 SecretAccessKey = Annotated[str, Meta(pattern=r"^[ -~]{1,1024}(?![\s\S])")]
 SessionToken = Annotated[str, Meta(pattern=r"^[!-~]{1,16384}(?![\s\S])")]
+
+
+def is_account_id(text: str) -> bool:
+    """Whether a text is the id of an account: 12 digits."""
+    return _ACCOUNT_ID(text) is not None
+
+
+def is_almost_account_id(text: str) -> bool:
+    """Whether a text is probably meant as the id of an account, with a digit or two too many or too few."""
+    return _ALMOST_AN_ACCOUNT_ID(text) is not None and not is_account_id(text)
+
+
+def check_account_id(id: Any, *, path: str = "") -> None:
+    """Raise ``InvalidError`` for anything but the id of an account."""
+    if not isinstance(id, str) or not is_account_id(id):
+        raise invalid("account id", id, "12 digits", path=path)
 
 
 class Credentials(Struct, frozen=True, kw_only=True, rename="pascal", forbid_unknown_fields=True):
@@ -35,7 +54,7 @@ class Credentials(Struct, frozen=True, kw_only=True, rename="pascal", forbid_unk
     @property
     def account(self) -> str:
         """The account of these credentials: the access key id if it has 12 digits, otherwise the default account."""
-        return self.access_key_id if re.fullmatch("[0-9]{12}", self.access_key_id) else DEFAULT_ACCOUNT
+        return self.access_key_id if is_account_id(self.access_key_id) else DEFAULT_ACCOUNT
 
     def __repr__(self) -> str:
         return f"Credentials({self.access_key_id})"  # without the secret

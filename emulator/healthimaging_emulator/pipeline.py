@@ -73,6 +73,8 @@ class Pipeline:
         authorization = parse_authorization(request.headers.get("authorization", ""))
         refusal = self._verify(request, authorization)
         caller = authorization.caller if refusal is None else Caller()
+        if find_account is None and (doubtful := authorization.doubtful_key):
+            self._accounts.warn_of_key(doubtful)
         try:
             account = (find_account or self._accounts.find_served)(caller.account)
         except NotOpenError as error:

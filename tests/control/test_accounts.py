@@ -15,6 +15,7 @@ from healthimaging_emulator import (
     NotFoundError,
     RemoteAccount,
 )
+from healthimaging_emulator.accounts import MOST_WARNINGS
 from healthimaging_emulator.server.listener import Server
 from tests.demo import DATASTORE, SAMPLE, path
 from tests.raw import Client, Reply, request
@@ -78,6 +79,33 @@ def test_only_test_accounts_are_opened(server: Server, id: str, message: str) ->
 
 def test_other_accounts_need_not_be_opened(server: Server) -> None:
     assert ask(server, "899999999999").status == 200
+
+
+def test_an_access_key_that_is_almost_an_account_is_logged_once(
+    server: Server, emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    for key in ("11111111111", "1111111111111", "11111111111", "123", "AKIAIOSFODNN7EXAMPLE", "111111111111"):
+        assert ask(server, key).status == 200
+    rest = "expected 12 digits; this access key selects no account of its own"
+    assert caplog.messages == [
+        f"invalid account id '11111111111': {rest}",
+        f"invalid account id '1111111111111': {rest}",
+    ]
+    assert [len(each.calls) for each in emulator.accounts] == [5, 1]
+
+
+def test_warnings_of_access_keys_have_an_end(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(MOST_WARNINGS + 3):
+        ask(server, f"{number:011}")
+    assert len(caplog.messages) == MOST_WARNINGS
+
+
+def test_in_this_process_the_keys_of_the_environment_do_not_matter(
+    emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = emulator.client(aws_access_key_id="11111111111", aws_secret_access_key="x")
+    client.list_image_set_versions(datastoreId=DATASTORE, imageSetId=SAMPLE)
+    assert not caplog.messages
 
 
 def test_strays_are_kept_with_the_test_that_had_the_account(server: Server) -> None:

@@ -155,6 +155,13 @@ def test_the_control_token_is_sent() -> None:
     assert str(raised.value) == "the header x-emulator-token is missing or wrong"
 
 
+@pytest.mark.parametrize("id", ["", "11111111111", "\u0661" * 12, 111111111111])
+def test_an_id_of_no_account_is_refused_before_anything_is_sent(id: Any) -> None:
+    with pytest.raises(InvalidError) as raised:
+        RemoteAccount("http://127.0.0.1:1", id)
+    assert str(raised.value) == f"invalid account id {id!r}: expected 12 digits"
+
+
 @pytest.mark.parametrize("url", ["", "127.0.0.1:4580", "ftp://127.0.0.1", "https://"])
 def test_a_url_without_a_scheme_or_a_host_is_refused(url: str) -> None:
     with pytest.raises(InvalidError) as raised:

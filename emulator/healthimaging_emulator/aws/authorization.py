@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ..credentials import DEFAULT_ACCOUNT, DEFAULT_REGION
+from ..credentials import DEFAULT_ACCOUNT, DEFAULT_REGION, is_account_id, is_almost_account_id
 
 ALGORITHM = "AWS4-HMAC-SHA256"
-_ACCOUNT = re.compile("[0-9]{12}").fullmatch
 _REGION = re.compile("[a-z0-9-]{1,32}").fullmatch
 
 PARAMETERS = ("Credential", "Signature", "SignedHeaders")
@@ -33,9 +32,15 @@ class Authorization(NamedTuple):
     def caller(self) -> Caller:
         """The caller: an access key id of 12 digits is the account; any other, or none, is the default account."""
         key, *scope = self.parameters.get("Credential", "").split("/")
-        account = key if scope and _ACCOUNT(key) else DEFAULT_ACCOUNT
+        account = key if scope and is_account_id(key) else DEFAULT_ACCOUNT
         is_region = len(scope) > 1 and _REGION(scope[1])
         return Caller(account, scope[1] if is_region else DEFAULT_REGION)
+
+    @property
+    def doubtful_key(self) -> str | None:
+        """The access key id, if it is almost the id of an account."""
+        key = self.parameters.get("Credential", "").partition("/")[0]
+        return key if is_almost_account_id(key) else None
 
 
 def parse_authorization(text: str) -> Authorization:

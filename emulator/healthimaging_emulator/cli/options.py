@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from ..credentials import Credentials
+from ..credentials import Credentials, is_account_id
 from ..documents import Source, Stream, find_documents
 from ..emulator import Emulator
 from ..errors import InvalidError, invalid, suggestion
@@ -80,7 +80,7 @@ class Port(click.IntRange):
 
 def check_account(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     """Check the option ``--account``."""
-    if value is not None and not re.fullmatch("[0-9]{12}", value):
+    if value is not None and not is_account_id(value):
         raise click.BadParameter(str(invalid("account id", value, "12 digits")))
     return value
 

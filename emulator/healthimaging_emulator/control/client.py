@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from ..credentials import DEFAULT_ACCOUNT
+from ..credentials import DEFAULT_ACCOUNT, check_account_id
 from ..documents import decode_json
 from ..errors import (
     ConflictError,
@@ -28,7 +28,7 @@ from ..errors import (
 )
 from ..faults.engine import FaultStatus
 from ..faults.fault import Fault
-from ..healthimaging.records import NewVersionMembers, Version, VersionMembers
+from ..healthimaging.records import NewVersionMembers, Version, VersionMembers, check_ids
 from ..healthimaging.shapes.image_set import ImageSetState
 from ..interfaces import ResetScope
 from ..journal import JournalSnapshot
@@ -72,13 +72,14 @@ class RemoteAccount:
 
     Every method raises ``UnreachableError`` if there is no emulator, and ``ForbiddenError`` if it does not admit this
     caller. Over https, the authorities to trust are in the file that ``AWS_CA_BUNDLE`` names, as for boto3, or the
-    system's.
+    system's. Making one raises ``InvalidError`` for a wrong URL or an id that does not have 12 digits.
     """
 
     def __init__(self, url: str, id: str = DEFAULT_ACCOUNT, *, control_token: str | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise invalid("url", url, "the URL of an emulator, such as http://127.0.0.1:4580")
+        check_account_id(id)
         self.url = url.rstrip("/")
         self.id = id
         self.faults = RemoteFaults(self)
@@ -134,6 +135,7 @@ class RemoteAccount:
         self, datastore_id: str, image_set_id: str, **members: Unpack[NewVersionMembers]
     ) -> RemoteImageSet:
         """See ``AccountInterface``."""
+        check_ids(datastore_id, image_set_id)
         given: dict[str, Any] = {
             "version_id": "1",
             "image_set_state": "ACTIVE",

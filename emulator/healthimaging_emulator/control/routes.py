@@ -12,7 +12,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
 from ..accounts import Accounts
-from ..credentials import DEFAULT_ACCOUNT
+from ..credentials import DEFAULT_ACCOUNT, check_account_id
 from ..documents import decode_json
 from ..errors import (
     ConflictError,
@@ -69,8 +69,7 @@ def _answer(endpoint: Endpoint, accounts: Accounts, policy: AccessPolicy, max_bo
     if endpoint.handler is not get_health:
         policy.check(request)
     id = request.headers.get("x-emulator-account", DEFAULT_ACCOUNT)
-    if not re.fullmatch("[0-9]{12}", id, re.ASCII):
-        raise InvalidError(f"invalid account id {id!r}: expected 12 digits", path="x-emulator-account")
+    check_account_id(id, path="x-emulator-account")
     for name in request.args.keys() - endpoint.query.keys():
         raise InvalidError(f"there is no query parameter {name!r} here", path=name)
     content = _read_content(max_body) or (b"" if endpoint.is_body_required else b"{}")

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec import structs
 
 from ..clock import Clock, Moment, duration
@@ -20,8 +19,7 @@ from ..errors import ConflictError, EmulatorError, InvalidError, NotFoundError
 from ..settings import Settings
 from .baseline import Baseline, measure
 from .history import History
-from .records import Datastore, ImageSet, Version, check_version, find_version, read_metadata
-from .shapes.identifiers import DatastoreId, ImageSetId
+from .records import Datastore, ImageSet, Version, check_ids, check_version, find_version, read_metadata
 from .transitions import Key
 
 if TYPE_CHECKING:
@@ -85,8 +83,7 @@ class Edits:
             "image_set_workflow_status": "CREATED",
             "created_at": now,
         }
-        _check_id(datastore_id, DatastoreId, "data store id")
-        _check_id(image_set_id, ImageSetId, "image set id")
+        check_ids(datastore_id, image_set_id)
         version = check_version(defaults | dict(members), datastore_id, image_set_id)
         record = ImageSet(datastore_id=datastore_id, image_set_id=image_set_id, history=History.of([version]))
         datastore = Datastore(datastore_id=datastore_id, created_at=now, updated_at=now)
@@ -233,13 +230,6 @@ def _expect_version(key: Key, history: History[Version], version_id: str) -> Ver
     if found is None:
         raise NotFoundError(f"image set {key[1]} has no version {version_id}")
     return found
-
-
-def _check_id(id: Any, type: Any, name: str) -> None:
-    try:
-        msgspec.convert(id, type)
-    except msgspec.ValidationError:
-        raise InvalidError(f"invalid {name} {id!r}: expected 32 digits or lower-case letters") from None
 
 
 def _follow(key: Key, history: History[Version], members: dict[str, Any], date: float) -> Version:

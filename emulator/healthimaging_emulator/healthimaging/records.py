@@ -16,7 +16,7 @@ from ..errors import InvalidError, invalid, suggestion
 from .history import History
 from .metadata import Metadata
 from .shapes.datastore import DatastoreStatus, LosslessStorageFormat
-from .shapes.identifiers import ImageSetExternalVersionId, Message, Timestamp
+from .shapes.identifiers import DatastoreId, ImageSetExternalVersionId, ImageSetId, Message, Timestamp
 from .shapes.image_set import ImageSetState, ImageSetWorkflowStatus, Overrides
 from .shapes.import_job import ImportConfiguration, JobStatus
 
@@ -170,6 +170,15 @@ class NewVersionMembers(VersionMembers, total=False):
     """The members of a new version; by default it has the next number."""
 
     version_id: str
+
+
+def check_ids(datastore_id: Any, image_set_id: Any) -> None:
+    """Check the ids of an image set that a test adds. Raises ``InvalidError`` for one that breaks AWS's model."""
+    for name, id, type in (("data store", datastore_id, DatastoreId), ("image set", image_set_id, ImageSetId)):
+        try:
+            msgspec.convert(id, type)
+        except msgspec.ValidationError:
+            raise invalid(f"{name} id", id, "32 digits or lower-case letters") from None
 
 
 def check_version(members: dict[str, Any], datastore_id: str, image_set_id: str) -> Version:
