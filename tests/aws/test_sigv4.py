@@ -19,7 +19,11 @@ from freezegun import freeze_time
 from werkzeug.test import TestResponse
 
 from healthimaging_emulator import Credentials, Emulator, InvalidError, NotFoundError
+from healthimaging_emulator.aws.authorization import parse_authorization
+from healthimaging_emulator.aws.errors import InvalidSignatureException
+from healthimaging_emulator.aws.sigv4 import Verifier
 from healthimaging_emulator.credentials import pick_credentials
+from healthimaging_emulator.messages import Request
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, SAMPLE, UNKNOWN, path
 
@@ -106,6 +110,64 @@ def test_a_signed_request_is_let_in(emulator: Emulator, by: Credentials, target:
     response = ask(emulator, signed(by, target=target, body=body), target=target, body=body)
     assert response.status_code in (200, 400, 404)
     assert response.headers.get("x-amzn-ErrorType") != "InvalidSignatureException"
+
+
+SPELLINGS = [
+    "/a/b/c",
+    "//a/b/c",
+    "/a//b///c",
+    "/./a/./b/c",
+    "/x/../a/b/x/y/../../c",
+    "/../../a/b/c",
+    "/a/b/c/",
+    "/a/b/c/.",
+    "/a/b/c/x/..",
+    "/a/b/c//",
+    "/a/b/%2E/c",
+    "/a/b/x/%2e%2e/c",
+    "/a%2Fb/c",
+    "/a%2fb/c",
+    "/a/b/.../c",
+    "/a/b/c;x",
+    "/A/b/c",
+    "/",
+    "//",
+    "/..",
+]
+
+
+def canonical_path(target: str) -> str:
+    """Return the path that botocore signs."""
+    request = AWSRequest("POST", f"http://host{target}", headers={"Host": "host"})
+    request.context["timestamp"] = f"{NOW:%Y%m%dT%H%M%SZ}"
+    key = ReadOnlyCredentials(KEY, SECRET, None)
+    canonical = SigV4Auth(key, "medical-imaging", "us-east-1").canonical_request(request)
+    return str(canonical.split("\n")[1])
+
+
+def is_valid(target: str, headers: dict[str, str]) -> bool:
+    """Whether a signature is valid for a path, before any route is looked for."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    try:
+        Verifier([PLAIN], "medical-imaging", None, 100).verify(
+            Request("POST", target, headers=lower), parse_authorization(headers["Authorization"])
+        )
+    except InvalidSignatureException:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("target", SPELLINGS)
+def test_a_signature_is_valid_for_the_paths_that_sigv4_makes_equal(target: str) -> None:
+    """Except for S3, ``.``, ``..`` and empty segments are not signed: botocore says which paths are equal."""
+    headers = signed(target=target)
+    equal = [each for each in SPELLINGS if canonical_path(each) == canonical_path(target)]
+    assert [each for each in SPELLINGS if is_valid(each, headers)] == equal
+
+
+def test_some_paths_are_equal_and_others_are_not() -> None:
+    assert [canonical_path(each) for each in SPELLINGS].count("/a/b/c") == 8
+    assert len({canonical_path(each) for each in SPELLINGS}) == 10
 
 
 def test_a_request_without_a_signature_is_refused(emulator: Emulator) -> None:
