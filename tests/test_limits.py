@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import re
+import tracemalloc
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from healthimaging_emulator import Emulator, Fault, InvalidError, LimitExceededError, RemoteAccount, Server
+from healthimaging_emulator.clock import Clock
+from healthimaging_emulator.journal import MAX_ATTEMPTS, Journal
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, SAMPLE, path
 from tests.raw import JSON, Client, exchange, request, until
@@ -240,6 +244,61 @@ def test_long_texts_of_a_client_are_cut_in_the_journal() -> None:
     assert len(call.attempts) == 2
     kept = (call.path, call.invocation_id, call.image_set_id, call.retry_mode)
     assert [len(text or "") for text in kept] == [1000, 1000, 1000, 100]
+
+
+@pytest.mark.parametrize(
+    ("calls", "attempts", "text"),
+    [(1000, 1, "\U0001f600" * 30_000), (1000, 1, "a" * 900 + "\U0001f600"), (200, MAX_ATTEMPTS, "a")],
+    ids=["wide", "one wide character", "many attempts"],
+)
+def test_the_journal_takes_a_bounded_share_of_memory(calls: int, attempts: int, text: str) -> None:
+    """With 1,000 accounts, all of their journals together take less than 7.5 GB."""
+    clock = Clock()
+    journal = Journal(clock)
+    tracemalloc.start()
+    try:
+        for number in range(calls):
+            for _ in range(attempts):
+                headers = {"amz-sdk-invocation-id": f"{number}{text}"}
+                call, attempt = journal.begin("POST", f"/{number}{text}", headers, clock.read())
+                identifiers = {"datastoreId": [f"{number}{text}"], "imageSetId": [f"{number}{text}"]}
+                call.identify("CopyImageSet", identifiers, {"nextToken": f"{number}{text}"}, None)
+                journal.end(call, attempt, 400, "ValidationException")
+        del call, attempt
+        assert tracemalloc.get_traced_memory()[0] < 7_500_000
+    finally:
+        tracemalloc.stop()
+    kept = journal.snapshot()
+    assert 0 < kept.dropped == calls - len(kept) < calls
+    assert kept[-1].path.startswith(f"/{calls - 1}")
+    assert len(kept[-1].attempts) == attempts
+
+
+def test_a_thousand_calls_with_retries_are_kept() -> None:
+    clock = Clock()
+    journal = Journal(clock)
+    ids = {"datastoreId": DATASTORE, "imageSetId": MANY}
+    for number in range(1000):
+        headers = {"amz-sdk-invocation-id": str(UUID(int=number)), "user-agent": "cfg/retry-mode#standard"}
+        for code in ["ThrottlingException"] * 3 + [None]:
+            call, attempt = journal.begin("POST", path(MANY), headers, clock.read())
+            call.identify("ListImageSetVersions", {name: [id] for name, id in ids.items()}, ids, page=1)
+            attempt.faults = ["fault-1"] if code else []
+            journal.end(call, attempt, 429 if code else 200, code)
+    assert (len(journal.snapshot()), journal.snapshot().dropped) == (1000, 0)
+
+
+def test_a_call_that_is_larger_than_the_journal_is_kept() -> None:
+    clock = Clock()
+    journal = Journal(clock, limit=1)
+    headers = {"amz-sdk-invocation-id": "one"}
+    for _ in range(MAX_ATTEMPTS):
+        call, attempt = journal.begin("POST", "/", headers, clock.read())
+        attempt.faults = [f"fault-{number}" for number in range(10_000)]
+        journal.end(call, attempt, 200, None)
+    assert len(journal.snapshot()) == 1
+    journal.end(*journal.begin("POST", "/", {}, clock.read()), 200, None)
+    assert [call.invocation_id for call in journal.snapshot()] == [None]
 
 
 def test_a_pending_change_that_could_not_be_made_makes_room(caplog: pytest.LogCaptureFixture) -> None:

@@ -6,6 +6,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, overload
 
 import msgspec
@@ -22,7 +23,7 @@ MAX_ATTEMPTS = 100
 MAX_TEXT = 1000
 """Characters kept of a text that a client sent."""
 
-MAX_ANSWER = 1000
+MAX_ANSWER = 500
 """Characters kept of the body of an answer."""
 
 MAX_INPUT_TEXT = 200
@@ -34,6 +35,13 @@ MAX_INPUT_ITEMS = 20
 MAX_INPUT = 2000
 """Characters kept of all texts and names inside an input."""
 
+DEFAULT_LIMIT = 1000
+"""Calls that are kept by default."""
+
+MEAN_SIZE = 2000
+"""Bytes that calls may have in JSON on average before fewer are kept; one with four attempts has about 1,200."""
+
+_encode = msgspec.json.Encoder().encode
 
 _ATTEMPT = re.compile(r"attempt=([0-9]{1,9})").search
 _RETRIES = re.compile(r"([0-9]{1,9})/").match
@@ -204,23 +212,30 @@ class JournalSnapshot(Sequence[Call]):
         return "\n".join(map(str, self))
 
 
-class _Entry(Struct):
-    """A call that is kept, the number of its last change, and when its last attempt ended."""
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """A call that is kept: the number of its last change, when its last attempt ended, and its bytes in JSON."""
 
     call: Call
     changed: int = 0
     ended_at: float | None = None
+    size: int = 0
 
 
 class Journal:
-    """Records the calls of one account. The last ``limit`` calls are kept.
+    """Records the calls of one account.
+
+    The last ``limit`` calls are kept, or fewer if they have more than ``MEAN_SIZE`` bytes each, on average, in JSON;
+    the last one is always kept. In memory they take about three times as much, at worst five times: less than 10 MB
+    by default.
 
     Every change has a number, so that a reader can ask for what has changed since. ``clear`` does not restart them.
     """
 
-    def __init__(self, clock: Clock, limit: int = 1000) -> None:
+    def __init__(self, clock: Clock, limit: int = DEFAULT_LIMIT) -> None:
         self._clock = clock
         self._limit = limit
+        self._max_size = max(limit, DEFAULT_LIMIT) * MEAN_SIZE
         self._lock = threading.Lock()
         self._changes = self._begun = 0
         self.clear()
@@ -229,7 +244,7 @@ class Journal:
         """Forget all calls, and how many were dropped."""
         with self._lock:
             self._entries: OrderedDict[object, _Entry] = OrderedDict()
-            self._dropped = 0
+            self._size = self._dropped = 0
             self._changes += 1
 
     def snapshot(self, after: int = 0) -> JournalSnapshot:
@@ -248,44 +263,60 @@ class Journal:
 
         ``skipped_pause`` is the part of the client's pause that its transport left out, in seconds.
         """
-        method, path = method[:MAX_TEXT], path[:MAX_TEXT]
         id = headers.get("amz-sdk-invocation-id") or headers.get("aws-sdk-invocation-id", "")
-        invocation_id = id[:MAX_TEXT] or None
-        number = _read_attempt(headers)
         mode = _RETRY_MODE(headers.get("user-agent", ""))
         with self._lock:
-            key = (invocation_id, method, path) if invocation_id else self._begun + 1
-            self._changes += 1
-            entry = self._entries.get(key)
-            if entry is None:
-                entry = self._entries[key] = _Entry(self._make_call(invocation_id, method, path, mode and mode[1]))
-                if len(self._entries) > self._limit:
-                    self._entries.popitem(last=False)
-                    self._dropped += 1
+            new = Call(
+                id=self._begun + 1,
+                invocation_id=id[:MAX_TEXT] or None,
+                method=method[:MAX_TEXT],
+                path=path[:MAX_TEXT],
+                retry_mode=mode and mode[1],
+            )
+            entry = self._entries.setdefault(_key(new), _Entry(new))
+            self._begun += entry.call is new
+            if len(self._entries) > self._limit:
+                self._drop_oldest()
             call = entry.call
-            attempt = Attempt(number=number or len(call.attempts) + 1, time=moment.date)
+            attempt = Attempt(number=_read_attempt(headers) or len(call.attempts) + 1, time=moment.date)
             if entry.ended_at is not None:
                 attempt.pause = round(moment.elapsed - entry.ended_at + skipped_pause, 3)
-            entry.changed = self._changes
+            self._note_change(entry)
             call.attempts.append(attempt)
             del call.attempts[:-MAX_ATTEMPTS]
             return call, attempt
-
-    def _make_call(self, invocation_id: str | None, method: str, path: str, retry_mode: str | None) -> Call:
-        self._begun += 1
-        return Call(id=self._begun, invocation_id=invocation_id, method=method, path=path, retry_mode=retry_mode)
 
     def end(
         self, call: Call, attempt: Attempt, status: int | None, code: str | None, answer: str | None = None
     ) -> None:
         """Record the answer to an attempt; without a status, the client got none."""
         with self._lock:
-            self._changes += 1
             attempt.status, attempt.code, attempt.answer = status, code, answer
             is_last = call.attempts[-1] is attempt  # otherwise the client has not waited for this one
             if is_last:
                 call.outcome = code or (SUCCESS if status else NO_ANSWER)
-            entry = self._entries.get((call.invocation_id, call.method, call.path) if call.invocation_id else call.id)
+            entry = self._entries.get(_key(call))
             if entry is not None and entry.call is call:
-                entry.changed = self._changes
                 entry.ended_at = self._clock.elapsed() if is_last else entry.ended_at
+                self._note_change(entry)
+                self._measure(entry)
+
+    def _note_change(self, entry: _Entry) -> None:
+        self._changes += 1
+        entry.changed = self._changes
+
+    def _measure(self, entry: _Entry) -> None:
+        before, entry.size = entry.size, len(_encode(entry.call))
+        self._size += entry.size - before
+        while self._size > self._max_size and len(self._entries) > 1:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        _, oldest = self._entries.popitem(last=False)
+        self._size -= oldest.size
+        self._dropped += 1
+
+
+def _key(call: Call) -> object:
+    """Return what the attempts of a call share; without the SDK's id, a call has one attempt."""
+    return (call.invocation_id, call.method, call.path) if call.invocation_id else call.id

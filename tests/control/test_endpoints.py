@@ -316,7 +316,7 @@ def test_the_journal_shows_calls_and_their_attempts(emulator: Emulator, ask: Ask
             call
             | {"id": 2, "path": path(MANY), "outcome": "Success"}
             | {"identifiers": {name: [id] for name, id in of_many.items()}, "input": of_many | {"maxResults": 2}}
-            | {"attempts": [attempt | {"status": 200, "code": None, "answer": bodies[1]}]},
+            | {"attempts": [attempt | {"status": 200, "code": None, "answer": bodies[1][:500]}]},
             call
             | {"id": 3, "path": "/x", "outcome": "UnknownOperationException"}
             | {"identifiers": {}, "input": {}, "page": None, "operation": None}
@@ -378,8 +378,8 @@ def test_the_journal_has_the_beginning_of_an_answer_if_it_is_text(
 
 def test_an_answer_is_cut_between_characters() -> None:
     whole = Response(200, {}, "é".encode() * 1000)
-    assert begin_answer(whole) == "é" * 500
-    assert begin_answer(Response(200, {}, b"x" + whole.body)) == "x" + "é" * 499
+    assert begin_answer(whole) == "é" * 250
+    assert begin_answer(Response(200, {}, b"x" + whole.body)) == "x" + "é" * 249
     assert begin_answer(Response(200, {}, b"x\xff")) is None
 
 
@@ -1011,7 +1011,6 @@ def test_a_control_token_is_sent_in_utf_8() -> None:
     ("method", "target"),
     [
         ("GET", "/nothing"),
-        ("GET", "/"),
         ("POST", "/health"),
         ("OPTIONS", "/health"),
         ("PATCH", "/faults"),
@@ -1174,8 +1173,12 @@ def test_the_openapi_document_is_valid_and_has_every_endpoint(emulator: Emulator
     served = {
         (method, route.rule.replace("<", "{").replace(">", "}"))
         for route in emulator.app.url_map.iter_rules()
+        if not route.endpoint.startswith("console.")
         for method in (route.methods or set()) - {"HEAD"}
     }
-    snaked = {(method, path.replace("Id}", "_id}").replace("imageSet_", "image_set_")) for method, path in described}
+    snaked = {
+        (method, path.replace("Id}", "_id}").replace("imageSet_", "image_set_").replace("imageFrame_", "image_frame_"))
+        for method, path in described
+    }
     assert snaked | {("GET", "/_emulator/openapi.json")} == served
     assert {"Fault", "SeedDocument", "Call", "Attempt", "ErrorBody"} <= set(document["components"]["schemas"])

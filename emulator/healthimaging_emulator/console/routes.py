@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response, redirect, send_from_directory
 
 POLICY = "; ".join(
@@ -22,9 +24,10 @@ POLICY = "; ".join(
 def make_blueprint() -> Blueprint:
     """Make Flask's routes to the page and its files."""
     blueprint = Blueprint("console", __name__, root_path=__file__.rpartition("/")[0])
-    blueprint.add_url_rule("", "enter", lambda: redirect("_emulator/"), strict_slashes=True)
-    blueprint.add_url_rule("/", "page", lambda: _send("index.html"))
-    blueprint.add_url_rule("/console/<path:name>", "file", _send)
+    options: dict[str, Any] = {"provide_automatic_options": False, "strict_slashes": True}
+    blueprint.add_url_rule("", "enter", lambda: redirect("_emulator/"), **options)
+    blueprint.add_url_rule("/", "page", lambda: _send("index.html"), **options)
+    blueprint.add_url_rule("/console/<path:name>", "file", _send, **options)
     return blueprint
 
 
