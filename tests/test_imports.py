@@ -24,7 +24,7 @@ LAYERS = (
     ("accounts",),
     ("pipeline",),
     ("transports",),
-    ("control",),
+    ("console", "control"),
     ("server",),
     ("emulator",),
     ("cli", "pytest_plugin"),

@@ -200,8 +200,8 @@ def ask(server: Server, method: str, target: str) -> Answer:
 @pytest.mark.parametrize(
     ("target", "status", "kind"),
     [
-        ("/_emulator", 404, "control"),
-        ("/_emulator/", 404, "control"),
+        ("/_emulator", 302, "control"),
+        ("/_emulator/", 200, "control"),
         ("/_emulator/health", 200, "control"),
         ("/_emulator/health?", 200, "control"),
         ("/_emulator/nothing", 404, "control"),
@@ -229,9 +229,9 @@ def test_only_paths_at_or_below_the_control_prefix_are_flasks(
 
 
 def test_flask_answers_in_json_without_a_page_of_its_own(demo_server: Server) -> None:
-    answer = ask(demo_server, "GET", "/_emulator")
+    answer = ask(demo_server, "GET", "/_emulator/nothing")
     assert answer.headers["content-type"] == "application/json"
-    message = "there is no GET /_emulator: /_emulator/openapi.json describes what there is"
+    message = "there is no GET /_emulator/nothing: /_emulator/openapi.json describes what there is"
     assert json.loads(answer.body) == {"error": {"code": "NotFound", "message": message}}
 
 
