@@ -201,7 +201,6 @@ def ask(server: Server, method: str, target: str) -> Answer:
     ("target", "status", "kind"),
     [
         ("/_emulator", 302, "control"),
-        ("/_emulator/", 200, "control"),
         ("/_emulator/health", 200, "control"),
         ("/_emulator/health?", 200, "control"),
         ("/_emulator/nothing", 404, "control"),
