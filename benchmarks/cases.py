@@ -23,7 +23,7 @@ from moto import mock_aws
 from healthimaging_emulator import Emulator, Fault
 
 from . import peers
-from .measure import Row, Seconds, compare, interleave, judge, summarize, time_calls
+from .measure import Row, Seconds, compare, interleave, judge, pick, summarize, time_calls
 
 CALLS = 30
 """Calls of a round."""
@@ -143,7 +143,7 @@ def throughput() -> Iterator[Row]:
         peers.create_applications(peers.make_moto_client(moto), 50)
         rates: dict[str, dict[int, list[float]]] = {"ours": {1: [], 16: [], 64: []}, "moto": {1: [], 16: [], 64: []}}
         tails: list[float] = []
-        for _ in range(5):
+        for _ in range(pick(5, 1)):
             for connections in (1, 16, 64):
                 done = peers.load(ours, connections)
                 rates["ours"][connections].append(done.rate)
@@ -166,7 +166,10 @@ def throughput() -> Iterator[Row]:
 def throughput_by_connections() -> dict[int, float]:
     """Return requests a second by the number of connections."""
     with peers.serving(peers.emulator_command) as port:
-        return {n: statistics.median(peers.load(port, n).rate for _ in range(3)) for n in (1, 2, 4, 8, 16, 32, 64, 128)}
+        return {
+            n: statistics.median(peers.load(port, n).rate for _ in range(pick(3, 1)))
+            for n in (1, 2, 4, 8, 16, 32, 64, 128)
+        }
 
 
 # Starting and stopping.
@@ -229,7 +232,7 @@ def embedded_server() -> Iterator[Row]:
     """Start and stop an embedded server."""
     emulator = Emulator.from_seed()
     starts, stops = [], []
-    for _ in range(50):
+    for _ in range(pick(50, 3)):
         server = emulator.serve()
         peers.make_client(server.port).list_image_set_versions(**peers.IDS)
         answered = time.perf_counter()
@@ -281,7 +284,7 @@ def a_hundred_tests() -> Iterator[Row]:
 
 # More than one process.
 
-LISTINGS = 500
+LISTINGS = pick(500, 5)
 
 
 def replicas() -> Iterator[Row]:
@@ -346,7 +349,7 @@ print(time.perf_counter() - begun)"""
 
 def plugin() -> Iterator[Row]:
     """Import the pytest plugin in a run that does not use it."""
-    taken = [1000 * float(peers.run_program(sys.executable, "-c", IMPORT_PLUGIN)) for _ in range(15)]
+    taken = [1000 * float(peers.run_program(sys.executable, "-c", IMPORT_PLUGIN)) for _ in range(pick(15, 1))]
     yield summarize("importing the pytest plugin in a run that does not use it", taken, most=5, unit="ms")
 
 

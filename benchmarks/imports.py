@@ -22,12 +22,12 @@ from pydicom.uid import UID
 from healthimaging_emulator import Emulator
 
 from . import peers
-from .measure import Row, Seconds, compare, summarize, time_calls
+from .measure import Row, Seconds, compare, pick, summarize, time_calls
 
-FILES = 5_000
+FILES = pick(5_000, 50)
 FILES_IN_SERIES = 25
 ROUNDS = 2
-DURATION = 2.0
+DURATION = pick(2.0, 0.1)
 JOB = {
     "datastoreId": peers.DATASTORE,
     "dataAccessRoleArn": "arn:aws:iam::123456789012:role/any",

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import gc
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+T = TypeVar("T")
 Seconds = float
 Times = dict[str, list[Seconds]]
 NAN = float("nan")
+
+IS_SMOKE = bool(os.environ.get("SMOKE"))
+"""Whether this run only shows that each benchmark works: its numbers are small, and its results mean nothing."""
 
 MAX_REASON = 300
 """Characters kept of the reason why a benchmark failed."""
@@ -33,6 +38,11 @@ class Row(NamedTuple):
 Benchmark = Callable[[], Iterator[Row]]
 
 
+def pick(full: T, smoke: T) -> T:
+    """Return a number for a run that measures, or the smaller one for a smoke run."""
+    return smoke if IS_SMOKE else full
+
+
 def run(benchmark: Benchmark) -> Iterator[Row]:
     """Yield the rows of a benchmark. If it fails, the last one has its docstring and the reason."""
     try:
@@ -48,6 +58,7 @@ def explain(error: Exception) -> str:
 
 def time_calls(call: Callable[[], object], times: int) -> Seconds:
     """Call a number of times, and return the seconds that one call took."""
+    times = pick(times, min(times, 2))
     begun = time.perf_counter()
     for _ in range(times):
         call()
@@ -58,7 +69,7 @@ def interleave(variants: Mapping[str, Callable[[], Seconds]], rounds: int) -> Ti
     """Take each variant once a round, after a round that does not count."""
     times: Times = {name: [] for name in variants}
     gc.collect()
-    for number in range(rounds + 1):
+    for number in range(pick(rounds, 1) + 1):
         for name, take in variants.items():
             seconds = take()
             if number:

@@ -18,9 +18,9 @@ from healthimaging_emulator.server.gateway import build_base_environ, build_envi
 from healthimaging_emulator.server.http1 import Body, Head
 
 from . import peers
-from .measure import Row, compare, interleave, summarize, time_calls
+from .measure import Row, compare, interleave, pick, summarize, time_calls
 
-MANY, FEW = 100_000, 100
+MANY, FEW = pick(100_000, 1_000), 100
 CREATED_AT = 1_600_000_000.0
 CALLS = 100
 

@@ -24,10 +24,10 @@ from healthimaging_emulator.server.gateway import build_base_environ, build_envi
 from healthimaging_emulator.server.http1 import Body, Head
 
 from . import peers
-from .measure import Row, Seconds, compare, interleave, summarize, time_calls
+from .measure import Row, Seconds, compare, interleave, pick, summarize, time_calls
 
 IMAGE_SET = "0" * 31 + "1"
-MILLION = 1_000_000
+MILLION = pick(1_000_000, 1_000)
 TARGET = f"/datastore/{peers.DATASTORE}/imageSet/{IMAGE_SET}/listImageSetVersions?maxResults=10"
 
 
