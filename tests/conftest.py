@@ -14,6 +14,8 @@ from botocore.exceptions import ParamValidationError
 from healthimaging_emulator import Emulator
 from healthimaging_emulator.server.listener import Server
 
+pytest.register_assert_rewrite("tests.reader")
+
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "fixtures" / "demo.json"
 

@@ -1,23 +1,14 @@
-"""The documents: every block of a page is run, in order, with only the extras that the page has named before it.
-
-Only the port differs. The tables are compared with the code.
-"""
+"""The documents: every block of a page is run, its links lead somewhere, and its tables agree with the code."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shlex
 import shutil
-import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import Any, get_args
 
 import click
 import msgspec
@@ -25,7 +16,13 @@ import pytest
 
 import healthimaging_emulator
 from healthimaging_emulator import Attempt, Call, Emulator, Fault, Settings, pytest_plugin
-from healthimaging_emulator.cli.options import read_credentials
+from healthimaging_emulator.aws.errors import (
+    AccessDeniedException,
+    InternalServerException,
+    ThrottlingException,
+    ValidationException,
+)
+from healthimaging_emulator.aws.operation import Operation
 from healthimaging_emulator.cli.serve import serve
 from healthimaging_emulator.control.client import KINDS
 from healthimaging_emulator.control.endpoints import ENDPOINTS
@@ -38,167 +35,32 @@ from healthimaging_emulator.faults.pagination import PaginationKind
 from healthimaging_emulator.healthimaging import metadata_updates
 from healthimaging_emulator.healthimaging.operations import OPERATIONS_BY_NAME
 from healthimaging_emulator.objects import FolderObjects
-from healthimaging_emulator.seeds.loader import find_fixture, load_seed
-from healthimaging_emulator.server.listener import Server
+from healthimaging_emulator.seeds.loader import find_fixture
+from healthimaging_emulator.settings import QUOTAS
 
-from .clients.conftest import REQUIREMENTS, WHEEL, bash, installed, program
 from .conftest import ROOT
 from .demo import path
 from .raw import exchange, request
+from .reader import NOT_RUN, Reader, blocks_of, started, wait_until_ready
 from .test_imports import LAYERS
 
 HANG_SECONDS = 300
 FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-SETUP = ("make", "python3 -m venv", "uv run")
-
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "emulator",
-    "AWS_SECRET_ACCESS_KEY": "emulator",
-    "AWS_REGION": "us-east-1",
-    "AWS_DEFAULT_REGION": "us-east-1",
-}
-"""A reader has set these, as the documents say; nothing leads to the emulator."""
-
-
-class Block(NamedTuple):
-    """A snippet, its place, and the extras that its page has named so far."""
-
-    file: str
-    line: int
-    language: str
-    text: str
-    extras: frozenset[str]
-
-    @property
-    def is_setup(self) -> bool:
-        return self.text.startswith(SETUP)
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
-
-
-def blocks_of(file: Path) -> Iterator[Block]:
-    text = file.read_text()
-    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        before = text[: found.start()]
-        yield Block(file.name, before.count("\n") + 1, found[1], found[2], extras_in(before))
-
-
-def extras_in(text: str) -> frozenset[str]:
-    """Return the extras that a text tells the reader to install."""
-    named = re.findall(r"\bextras? ((?:`\w+`(?:, | and )?)+)", text)
-    installed = re.findall(r"pip install '[^'\[]*\[([a-z0-9,]+)\]'", text)
-    return frozenset(re.findall(r"\w+", " ".join(named + installed))) - {"and"}
-
-
+ERRORS_OF_ALL = {ThrottlingException, AccessDeniedException, ValidationException, InternalServerException}
 BLOCKS = {file: list(blocks_of(file)) for file in FILES}
-
-
-# Blocks, as a reader runs them.
-
-
-class Reader:
-    """Runs blocks in the checkout or in a new folder, with a server at hand and nothing else of this machine's."""
-
-    def __init__(self, server: Server, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-        self._server = server
-        self._home = folder
-        self._caplog = caplog
-
-    def run(self, block: Block) -> None:
-        """Run a block; it fails with its place in the message."""
-        runners: dict[str, Callable[[Block], None]] = {
-            "console": self._run_session,
-            "ini": self._run_configuration,
-            "javascript": self._run_javascript,
-            "python": self._run_python,
-            "sh": self._run_command,
-            "yaml": self._load_yaml,
-        }
-        try:
-            runners[block.language](block)
-        except AssertionError as error:
-            raise AssertionError(f"{block}: {error}") from error
-
-    def _run(self, block: Block, command: str, *, client: Path | None = None, folder: Path | None = None) -> str:
-        folder = folder or (self._home if block.file == "tutorial.md" else ROOT)
-        environments = [client or install_extras(block.extras), installed("aws-cli")]
-        variables = {
-            "PATH": ":".join([*(f"{each}/bin" for each in environments), os.environ["PATH"]]),
-            "HOME": str(self._home),
-            "HEALTHIMAGING_EMULATOR_PORT": str(self._server.port),
-        }
-        return bash(self._with_port(command).replace(".venv/bin/", ""), folder, CREDENTIALS | variables)
-
-    def _run_command(self, block: Block) -> None:
-        self._run(block, block.text)
-
-    def _with_port(self, text: str) -> str:
-        return text.replace("4580", str(self._server.port))
-
-    def _make_folder(self, block: Block) -> Path:
-        folder = self._home / f"line-{block.line}"
-        folder.mkdir()
-        return folder
-
-    def _run_session(self, block: Block) -> None:
-        commands = re.findall(r"^\$ ((?:.*\\\n)*.*\n)", block.text, re.MULTILINE)
-        shown = re.sub(r"^\$ ((?:.*\\\n)*.*\n)", "", block.text, flags=re.MULTILINE)
-        session = "$HOME/.session"  # the variables of the sessions before, as a shell keeps them
-        before = f'[ ! -f "{session}" ] || . "{session}"\nset -a\n'
-        after = f'export -p | grep -v " PATH=" > "{session}"\n'
-        assert self._run(block, before + "".join(commands) + after) == shown
-
-    def _run_python(self, block: Block) -> None:
-        folder = self._make_folder(block)
-        is_test = "\ndef test_" in block.text
-        file = folder / ("test_snippet.py" if is_test else "snippet.py")
-        file.write_text(self._with_port(block.text))
-        client = installed("aiobotocore") if "aiobotocore" in block.text else None
-        if client and is_test:
-            client = install_extras(frozenset({"pytest"}), "aiobotocore")
-        self._run(block, f"{'pytest' if is_test else 'python'} {file.name}", client=client, folder=folder)
-
-    def _run_javascript(self, block: Block) -> None:
-        program("javascript")
-        command = f"node --input-type module --eval {shlex.quote(block.text)}"
-        self._run(block, command, folder=installed("javascript"))
-
-    def _run_configuration(self, block: Block) -> None:
-        folder = self._make_folder(block)
-        (folder / "pytest.ini").write_text(block.text)
-        (named,) = re.findall(r"seed = (.*)", block.text)
-        (folder / named).parent.mkdir()
-        (folder / named).write_text("{datastores: []}")
-        (folder / "test_it.py").write_text("def test_it(healthimaging): assert not healthimaging.seed.baseline")
-        self._run(block, "pytest", folder=folder)
-
-    def _load_yaml(self, block: Block) -> None:
-        file = self._make_folder(block) / "file.yaml"
-        file.write_text(block.text)
-        if "AccessKeyId" in block.text:
-            assert [each.session_token for each in read_credentials(str(file))] == [None, "its-token"]
-            return
-        loaded = load_seed({}, faults=file) if block.text.startswith("- ") else load_seed(file)
-        assert loaded.baseline or loaded.faults
-        assert not self._caplog.messages
-
-
-def install_extras(extras: frozenset[str], *libraries: str) -> Path:
-    """Return an environment that holds the emulator with some extras, and nothing else but the libraries given."""
-    name = "-".join(["reader", *sorted(extras), *libraries])
-    REQUIREMENTS.setdefault(name, [*libraries, WHEEL + ",".join(sorted(extras))])
-    return installed(name)
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if BLOCKS[file]], ids=lambda file: file.name)
 def test_the_blocks_of_a_page_work_in_their_order(file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     demo = Emulator.from_seed(s3=FolderObjects(tmp_path / "s3", find_fixture("s3")))  # as of ``serve``
-    with demo.serve() as server:
-        reader = Reader(server, tmp_path, caplog)
-        for block in BLOCKS[file]:
-            if not block.is_setup:
-                reader.run(block)
+    with demo.serve() as server, Reader(server.port, tmp_path, caplog) as reader:
+        for block in filter(lambda block: block.is_run, BLOCKS[file]):
+            reader.run(block)
+
+
+@pytest.mark.parametrize("beginning", NOT_RUN)
+def test_what_is_not_run_is_on_a_page(beginning: str) -> None:
+    assert any(block.text.startswith(beginning) for blocks in BLOCKS.values() for block in blocks)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -336,8 +198,31 @@ def test_the_table_of_public_names_is_whole() -> None:
 
 
 def test_the_table_of_operations_is_whole() -> None:
-    shown = [name.strip() for row in table("operations") for name in row[0].split(",")]
-    assert sorted(shown) == sorted(OPERATIONS_BY_NAME)
+    shown = {row[0]: (row[1].strip("`"), *(row[column].split(", ") for column in (2, 3))) for row in table("operation")}
+    assert shown == {name: describe_operation(each) for name, each in OPERATIONS_BY_NAME.items()}
+
+
+def describe_operation(operation: Operation[Any, Any]) -> tuple[str, list[str], list[str]]:
+    notes = {
+        "prefix": operation.host_prefix,
+        "pages": operation.is_paginated,
+        "continues": operation.is_asynchronous,
+    }
+    errors = [error.__name__ for error in operation.errors if error not in ERRORS_OF_ALL]
+    noted = [note for note, is_true in notes.items() if is_true]
+    return f"{operation.method} {operation.path}", noted or [""], errors or [""]
+
+
+def test_the_page_of_operations_names_the_errors_that_all_have() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    (sentence,) = re.findall("Every operation can also answer (.*)\\.", page)
+    assert sorted(re.findall(r"\w+Exception", sentence)) == sorted(each.__name__ for each in ERRORS_OF_ALL)
+    assert all(set(each.errors) >= ERRORS_OF_ALL for each in OPERATIONS_BY_NAME.values())
+
+
+def test_the_table_of_quotas_is_whole() -> None:
+    shown = {name: int(row[1].split()[0].replace(",", "")) for row in table("quota") for name in names(row[0])}
+    assert shown == QUOTAS
 
 
 def test_the_messages_of_failed_updates_are_whole() -> None:
@@ -374,36 +259,6 @@ def lines(text: str) -> list[str]:
     return [line.partition("   #")[0].rstrip() for line in text.splitlines()]
 
 
-@contextmanager
-def started(command: str, checkout: Path) -> Iterator[subprocess.Popen[str]]:
-    # A run of all tests inside the tests would have no end: collecting them shows that everything they need is there.
-    variables = {"HEALTHIMAGING_EMULATOR_PORT": "0", "PYTEST_ADDOPTS": "--collect-only -q --cov-fail-under=0"}
-    variables["PIP_NO_COMPILE"] = "0"  # which is no: compiling all that is installed takes long
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "VIRTUAL_ENV"))}
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}" if command.startswith("uv") else os.environ["PATH"]
-    with subprocess.Popen(
-        shlex.split(command),
-        cwd=checkout,
-        env=inherited | variables | {"PATH": path},
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-
-
-class Address:
-    """The part of a ``Server`` that a raw client needs."""
-
-    def __init__(self, url: str) -> None:
-        self.host, port = url.removeprefix("http://").split(":")
-        self.port = int(port)
-
-
 def find_setups() -> dict[str, list[str]]:
     """Return the commands of each block that sets something up, but those that CI runs on a clean checkout."""
     by_ci = (ROOT / ".ci" / "run").read_text().splitlines()
@@ -421,8 +276,7 @@ def test_setting_up(checkout: Path, block: str) -> None:
         with started(command, checkout) as process:
             assert process.stdout
             if "serve" in command:
-                ready = next(line for line in process.stdout if "is ready at" in line)
-                address = Address(ready.split()[-1])
+                address = wait_until_ready(process)
                 assert exchange(address, request("POST", path())).status == 200  # type: ignore[arg-type]
             else:
                 output = process.stdout.read()

@@ -1,7 +1,7 @@
 """Every setting of an emulator, declared once.
 
 The declaration is the source of the argument of ``Emulator``, its check, the option of ``serve`` and ``exec``, the
-environment variable, the help and the table in ``docs/running.md``.
+environment variable, the help and the table in ``docs/settings.md``.
 """
 
 from __future__ import annotations
