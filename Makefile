@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 PYTHON310 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python) $(shell command -v python3.10))
 
-.PHONY: serve test lint soak fuzz live screenshots lowest audit lock bench clean
+.PHONY: serve test lint soak fuzz live screenshots lowest audit lock bench clean docs
 
 serve: $(VENV)/.serve
 	$(BIN)/healthimaging-emulator serve
@@ -18,6 +18,10 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
+
+# The documentation as a site, in the folder site.
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict
 
 soak: $(VENV)/.test
 	SOAK=60 $(BIN)/pytest tests/test_soak.py tests/test_concurrency.py --durations 0
@@ -52,13 +56,13 @@ audit: $(VENV)/.audit
 
 lock: $(VENV)/.test
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --all-extras --group test --group lint --group bench \
-	    --group audit --upgrade --no-annotate --no-header pyproject.toml --output-file constraints.txt
+	    --group audit --group docs --upgrade --no-annotate --no-header pyproject.toml --output-file constraints.txt
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) .clients
+	rm -rf $(VENV) .clients site
 
 $(VENV)/.serve: pyproject.toml constraints.txt | $(VENV)
 	$(INSTALL) '.[boto3,dicom]'
@@ -66,6 +70,10 @@ $(VENV)/.serve: pyproject.toml constraints.txt | $(VENV)
 
 $(VENV)/.lint: pyproject.toml constraints.txt | $(VENV)
 	$(INSTALL) '.[frames,pytest,sigv4,tls]' --group test --group lint
+	touch $@
+
+$(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)
+	$(INSTALL) . --group docs
 	touch $@
 
 $(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)
