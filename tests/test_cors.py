@@ -54,6 +54,7 @@ def test_a_page_may_read_the_answer_and_its_headers(target: str) -> None:
         "x-amzn-RequestId",
         "x-amzn-ErrorType",
         "x-emulator-fault",
+        "x-emulator-generation",
         "Retry-After",
         "x-amz-retry-after",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
@@ -181,11 +182,12 @@ class Accounts:
 
     ``named`` are the ids that a test has used, in this process or through the control API. In this process, requests
     of all others belong to the default account; with ``adopts_unnamed``, those to a server belong to the test account
-    that was opened last.
+    that was opened last. ``generation`` tells this emulator from the next one at the same address.
     """
 
     def __init__(self, seed: Seed, settings: Settings) -> None:
         self.seed = seed
+        self.generation = secrets.token_hex(8)
         self.named: set[str] = set()
         self.adopts_unnamed = False
         self.strays: deque[Stray] = deque(maxlen=MOST_STRAYS)

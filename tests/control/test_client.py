@@ -147,6 +147,20 @@ def test_health_is_checked(remote: RemoteAccount) -> None:
     assert isinstance(raised.value, OSError)
 
 
+def test_the_generation_changes_with_the_emulator(server: Server, remote: RemoteAccount) -> None:
+    before = remote.generation
+    assert RemoteAccount(server.url, "222222222222").generation == remote.generation == before
+    server.stop()
+    with Emulator.from_seed(DEMO).serve(port=server.port):
+        assert remote.generation != before
+
+
+def test_an_answer_without_a_generation_is_of_no_emulator() -> None:
+    with answering(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n") as url, pytest.raises(UnreachableError) as raised:
+        _ = RemoteAccount(url).generation
+    assert str(raised.value) == f"{url} is not an emulator: it answered 503"
+
+
 def test_the_control_token_is_sent() -> None:
     with Emulator.from_seed(DEMO, control_token="sésame €").serve() as server:
         assert len(RemoteAccount(server.url, control_token="sésame €").calls) == 0

@@ -1004,6 +1004,36 @@ def test_a_control_token_is_sent_in_utf_8() -> None:
     assert ask("GET", "/faults", **{"x-emulator-token": "sésame".encode().decode("latin-1")}) == {"faults": []}
 
 
+# The generation.
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "headers", "status"),
+    [
+        ("GET", "/health", {}, 200),
+        ("GET", "/openapi.json", {}, 200),
+        ("POST", "/reset", {}, 204),
+        ("GET", "/faults", {"x-emulator-account": "1"}, 400),
+        ("GET", "/faults", {"Host": "example.com"}, 403),
+        ("GET", "/faults/x", {}, 404),
+        ("GET", "/nothing", {}, 404),
+        ("POST", "/health", {}, 404),
+    ],
+)
+def test_every_answer_says_the_generation(method: str, target: str, headers: dict[str, str], status: int) -> None:
+    clients = [Emulator.from_seed(DEMO).app.test_client() for _ in range(2)]
+    answers = [client.open(f"/_emulator{target}", method=method, headers=headers) for client in [*clients, *clients]]
+    one, other, *again = [answer.headers["x-emulator-generation"] for answer in answers]
+    assert [answer.status_code for answer in answers] == [status] * 4
+    assert (one != other, again) == (True, [one, other])
+
+
+def test_the_service_says_no_generation(emulator: Emulator) -> None:
+    answered, refused = (emulator.app.test_client().post(target) for target in (path(), "/nothing"))
+    assert (answered.status_code, refused.status_code) == (200, 404)
+    assert not any("x-emulator-generation" in each.headers for each in (answered, refused))
+
+
 # Errors by their kind.
 
 

@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from email.message import Message
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,6 +37,7 @@ from ..seeds.document import SeedDocument, SeedVersion
 from ..seeds.loader import Seed, load_seed
 from ..seeds.writer import write_seed
 from ..transports.environment import build_variables
+from ..transports.targets import GENERATION_HEADER
 from .bodies import (
     CallList,
     ClockState,
@@ -118,6 +120,15 @@ class RemoteAccount:
         self.request("GET", "health")
 
     @property
+    def generation(self) -> str:
+        """The emulator that has the account's state. With another value than before, the account has begun again."""
+        status, headers, _ = self._send("GET", "health", None)
+        generation = headers[GENERATION_HEADER]
+        if generation is None:
+            raise self._not_an_emulator(status)
+        return generation
+
+    @property
     def datastores(self) -> list[RemoteDatastore]:
         """See ``AccountInterface``."""
         found = self.request("GET", "datastores", type=DatastoreList).datastores
@@ -177,22 +188,25 @@ class RemoteAccount:
 
     def request(self, method: str, path: str, body: Any = None, *, type: type[T] = object) -> T:  # type: ignore[assignment]
         """Send a request to the control API, and return its answer as a type."""
-        status, answer = self._send(method, path, None if body is None else msgspec.json.encode(body))
+        status, _, answer = self._send(method, path, None if body is None else msgspec.json.encode(body))
         try:
             if status >= 400:
                 detail = msgspec.json.decode(answer, type=ErrorBody).error
                 raise KINDS.get(detail.code, EmulatorError)(detail.message, path=detail.path or "")
             return msgspec.json.decode(answer or b"null", type=type)
         except msgspec.DecodeError:
-            raise UnreachableError(f"{self.url} is not an emulator: it answered {status}") from None
+            raise self._not_an_emulator(status) from None
 
-    def _send(self, method: str, path: str, content: bytes | None) -> tuple[int, bytes]:
+    def _not_an_emulator(self, status: int) -> UnreachableError:
+        return UnreachableError(f"{self.url} is not an emulator: it answered {status}")
+
+    def _send(self, method: str, path: str, content: bytes | None) -> tuple[int, Message, bytes]:
         parts = urlsplit(self.url)
         connection = _connect(parts.scheme, parts.hostname or "", parts.port)
         try:
             connection.request(method, f"{parts.path}/_emulator/{path}", content, self._headers)
             with connection.getresponse() as response:
-                return response.status, response.read()
+                return response.status, response.headers, response.read()
         except (HTTPException, UnicodeError) as error:
             raise UnreachableError(f"{self.url} does not speak HTTP: {error!r}") from None
         except OSError as error:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, get_args
 
 import msgspec
 
+from ..transports.targets import GENERATION_HEADER
+
 
 class Endpoint(NamedTuple):
     """A row of an API. The handler's docstring describes it; a result of None is an answer without content."""
@@ -58,6 +60,8 @@ def _describe(endpoint: Endpoint, content: Callable[[Any], dict[str, Any]], erro
             if type
             else {"204": {"description": "Done, or scheduled"}}
         )
+    for answer in answers.values():
+        answer["headers"] = {GENERATION_HEADER: {"required": True, "schema": {"type": "string"}}}
     return {
         "operationId": endpoint.handler.__name__,
         "summary": (endpoint.handler.__doc__ or "").splitlines()[0],

@@ -24,7 +24,7 @@ from ..errors import (
     suggestion,
 )
 from ..settings import Settings
-from ..transports.targets import CONTROL_PREFIX, EXCHANGE_KEY, is_input_terminated
+from ..transports.targets import CONTROL_PREFIX, EXCHANGE_KEY, GENERATION_HEADER, is_input_terminated
 from .access import AccessPolicy
 from .bodies import ErrorBody
 from .endpoints import ENDPOINTS, ControlRequest, get_health
@@ -58,6 +58,7 @@ def make_blueprint(accounts: Accounts, settings: Settings, prefix: str) -> Bluep
         "/openapi.json", view_func=partial(_describe, policy, prefix), endpoint="describe", **options
     )
     blueprint.app_errorhandler(Exception)(_answer_error)
+    blueprint.after_app_request(partial(_add_generation, accounts.generation))
     return blueprint
 
 
@@ -101,6 +102,11 @@ def _send_nothing() -> Response:
 
 def _send_json(result: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(result), status, content_type="application/json")
+
+
+def _add_generation(generation: str, response: Response) -> Response:
+    response.headers[GENERATION_HEADER] = generation
+    return response
 
 
 def _answer_error(error: Exception) -> Response:

@@ -26,7 +26,7 @@ from .targets import CONTROL_PREFIX, EXCHANGE_KEY, is_control_path, is_input_ter
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-EXPOSED = "x-amzn-RequestId, x-amzn-ErrorType, x-emulator-fault, Retry-After, x-amz-retry-after"
+EXPOSED = "x-amzn-RequestId, x-amzn-ErrorType, x-emulator-fault, x-emulator-generation, Retry-After, x-amz-retry-after"
 METHODS = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
 
 
