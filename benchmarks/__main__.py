@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 import matplotlib as mpl
 from matplotlib import pyplot
 
-from . import baseline, cases, imports, peers, search, size
+from . import baseline, cases, imports, peers, scale, search, size
 from .measure import IS_SMOKE, Benchmark, Row, explain, run
 
 HERE = Path(__file__).parent
@@ -33,7 +33,7 @@ TABLES: dict[str, tuple[Benchmark, ...]] = {
     "Size": (size.last_page, size.append, size.loading),
     "Search": (search.first, search.pages, search.others),
     "Imports": (imports.job_of_many_files, imports.listing_meanwhile),
-    "More than one process": (cases.replicas,),
+    "More than one process": (cases.replicas, scale.processor_time, scale.busiest_replica),
     "Overhead": (cases.idle_memory, cases.plugin, cases.faults_and_journal),
 }
 AGAINST_BASE: tuple[Benchmark, ...] = (

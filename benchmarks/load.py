@@ -1,8 +1,9 @@
 """A load generator in a process of its own: a number of connections, each with one request under way.
 
-    python -m benchmarks.load HOST PORT CONNECTIONS SECONDS METHOD TARGET
+    python -m benchmarks.load HOST PORT CONNECTIONS SECONDS METHOD TARGET [KEY]
 
-prints requests a second and the latencies' quantiles, in seconds, as JSON.
+prints requests a second and the latencies' quantiles, in seconds, as JSON. The access key is by default x; {} in it is
+the number of the connection.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ def generate(host: str, port: int, connections: int, seconds: float, request: by
     """Load a server, and return the requests a second and the quantiles."""
     latencies: list[float] = []
     with selectors.DefaultSelector() as selector:
-        for _ in range(connections):
-            connection = Connection((host, port), request)
+        for number in range(connections):
+            connection = Connection((host, port), request.replace(b"{}", b"%012d" % number))
             selector.register(connection.socket, selectors.EVENT_READ, connection)
             connection.send()
         begun = time.perf_counter()
@@ -84,8 +85,8 @@ def generate(host: str, port: int, connections: int, seconds: float, request: by
 
 
 if __name__ == "__main__":
-    host, port, connections, seconds, method, target = sys.argv[1:]
+    host, port, connections, seconds, method, target, key = [*sys.argv[1:], "x"][:7]
     line = f"{method} {target} HTTP/1.1\r\nHost: {host}:{port}\r\n"
-    auth = "Authorization: AWS4-HMAC-SHA256 Credential=x/20240101/us-east-1/emr-serverless/aws4_request\r\n"
+    auth = f"Authorization: AWS4-HMAC-SHA256 Credential={key}/20240101/us-east-1/emr-serverless/aws4_request\r\n"
     request = (line + auth + "Content-Length: 0\r\n\r\n").encode()
     print(json.dumps(generate(host, int(port), int(connections), float(seconds), request)))

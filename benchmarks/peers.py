@@ -264,7 +264,7 @@ class Load(NamedTuple):
 BURST_SECONDS = pick(1.5, 0.1)
 
 
-def load(port: int, connections: int, method: str = "POST", target: str = TARGET) -> Load:
-    """Load a server from a process of its own."""
+def load(port: int, connections: int, method: str = "POST", target: str = TARGET, *, key: str = "x") -> Load:
+    """Load a server from a process of its own; ``{}`` in the access key is the number of a connection."""
     command = [sys.executable, "-m", "benchmarks.load", "127.0.0.1", str(port), str(connections), str(BURST_SECONDS)]
-    return Load(**json.loads(run_program(*command, method, target)))
+    return Load(**json.loads(run_program(*command, method, target, key)))
