@@ -40,6 +40,20 @@ def test_by_default_it_is_over_after_a_second() -> None:
     assert ours.state() == UPDATED
 
 
+def test_it_is_over_after_its_seconds_whatever_fractions_of_a_second_were_added() -> None:
+    """Sums of floating point numbers differ in their last digits by the time at which the emulator was started."""
+    ours = service(transition_reads=None, transition_seconds=0.7)
+    for _ in range(100):
+        ours.emulator.clock.run()
+        ours.emulator.clock.freeze()
+        ours.update(RENAMED)
+        ours.emulator.clock.advance(0.3)
+        assert ours.state() == UPDATING
+        ours.emulator.clock.advance(0.4)
+        assert ours.state() == UPDATED
+        ours.emulator.reset("changes")
+
+
 @pytest.mark.parametrize("reads", [1, 2, 5])
 def test_exactly_so_many_requests_see_it(reads: int) -> None:
     ours = service(transition_reads=reads, transition_seconds=None)

@@ -40,6 +40,9 @@ from .shapes.datastore import DatastoreStatus
 from .shapes.import_job import JobStatus
 from .transitions import Key, Pace, Transition
 
+ROUNDING = 0.0004
+"""Seconds by which a due time may be missed: sums of fractions differ in their last digits, dates by no millisecond."""
+
 MOST_REQUESTS = 1000
 """Requests that are remembered by their client tokens; older ones are forgotten."""
 
@@ -250,10 +253,11 @@ class Store:
 
     def settle(self, moment: Moment) -> None:
         """Carry out everything that is due."""
-        if not self._scheduled or self._scheduled[0][0] > moment.elapsed:
+        latest = moment.elapsed + ROUNDING
+        if not self._scheduled or self._scheduled[0][0] > latest:
             return
         with self._lock:
-            while self._scheduled and self._scheduled[0][0] <= moment.elapsed:
+            while self._scheduled and self._scheduled[0][0] <= latest:
                 due, _, _, carry_out = heapq.heappop(self._scheduled)
                 carry_out(moment.date_of(due))
 
