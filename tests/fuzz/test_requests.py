@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -14,12 +14,10 @@ from hypothesis import strategies as st
 
 from healthimaging_emulator import Credentials, Emulator, Fault
 from healthimaging_emulator.healthimaging.operations import OPERATIONS
-from healthimaging_emulator.messages import Exchange, Response
-from healthimaging_emulator.server.gateway import build_base_environ, build_environ, call_application
-from healthimaging_emulator.server.http1 import Body, Head
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, SAMPLE, path
 
+from .conftest import ask
 from .contract import ANSWERS, UNSIGNED, check
 from .strategies import Asked, requests
 
@@ -76,16 +74,8 @@ contents = st.one_of(
 headers = st.lists(st.tuples(names, contents), max_size=6)
 bodies = st.one_of(st.just(b""), st.binary(max_size=100))
 
-BASE = build_base_environ("127.0.0.1", 80)
 ARN = f"arn:aws:medical-imaging:us-east-1:000000000000:datastore/{DATASTORE}"
 EXAMPLES = settings.default.max_examples if settings.default else 200
-
-
-def ask(
-    emulator: Emulator, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
-) -> Response:
-    head = Head(method, target, "1.1", [*headers], keeps_alive=True)
-    return call_application(emulator.app, build_environ(BASE, head, Body(body, len(body)), Exchange()))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,7 +13,7 @@ from healthimaging_emulator.messages import Response
 from tests.conftest import DEMO
 from tests.demo import MANY, path
 
-from .test_requests import ask
+from .conftest import ask
 
 EMULATOR = Emulator.from_seed(DEMO, credentials=[Credentials(access_key_id="111111111111", secret_access_key="s")])
 TARGETS = [path(MANY), path(MANY) + "/", path(MANY) + "?maxResults=7", path(MANY) + "?x=%20&maxResults=7&nextToken"]

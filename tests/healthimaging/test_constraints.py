@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
 
-import botocore.session
 import pytest
 
 from healthimaging_emulator.accounts import Accounts
@@ -21,36 +18,10 @@ from healthimaging_emulator.messages import Exchange, Request, drive
 from healthimaging_emulator.pipeline import Pipeline
 from healthimaging_emulator.seeds.loader import load_seed
 from healthimaging_emulator.settings import Settings
+from tests.aws_model import EXAMPLES, MODEL, is_union, matches, serialize
 from tests.demo import DATASTORE
 
 pytestmark = pytest.mark.newest_boto3
-
-MODEL = botocore.session.get_session().get_service_model("medical-imaging")
-UID = "1.2.840.99999.1"
-
-EXAMPLES: dict[str, Any] = {
-    "DatastoreId": DATASTORE,
-    "ImageSetId": "0" * 32,
-    "ImageFrameId": "f" * 32,
-    "JobId": "1" * 32,
-    "ImageSetExternalVersionId": "1",
-    "ClientToken": "token-1",
-    "DatastoreName": "name",
-    "JobName": "name",
-    "NextToken": "token",
-    "Arn": f"arn:aws:medical-imaging:us-east-1:000000000000:datastore/{DATASTORE}",
-    "RoleArn": "arn:aws:iam::000000000000:role/import",
-    "AwsAccountId": "000000000000",
-    "S3Uri": "s3://bucket-1/in/",
-    "KmsKeyArn": "arn:aws:kms:us-east-1:000000000000:alias/a",
-    "LambdaArn": "arn:aws:lambda:us-east-1:000000000000:function:f",
-    "MetadataFilePath": "a.json",
-    "TagKey": "key",
-    "TagValue": "value",
-    "DICOMStudyInstanceUID": UID,
-    "DICOMSeriesInstanceUID": UID,
-}
-"""A valid value of each string that has a pattern; any other string is valid as it is."""
 
 FILLERS = {"S3Uri": "s3://bucket-1/", "RoleArn": "arn:aws:iam::000000000000:role/"}
 """Beginnings that a long value needs to match its pattern."""
@@ -90,10 +61,6 @@ def example(shape: Any) -> Any:
         case "timestamp":
             return 1680027126.436
     return shape.enum[0] if shape.enum else EXAMPLES.get(shape.name, "text")
-
-
-def is_union(shape: Any) -> bool:
-    return bool(getattr(shape, "is_tagged_union", False))
 
 
 def of_length(shape: Any, length: int) -> Any:
@@ -244,39 +211,11 @@ def broken_by(shape: Any, value: Any) -> list[str]:
     return broken
 
 
-def matches(shape: Any, value: str) -> bool:
-    if shape.name == "MetadataFilePath":  # whose own pattern takes exponential time
-        return re.fullmatch("[!-~]([ -~]*[!-~])?", value) is not None
-    pattern = shape.metadata["pattern"].replace(r"\p{ASCII}", r"[\x00-\x7F]")
-    return re.fullmatch(pattern, value, re.ASCII) is not None
-
-
 def pattern_of(shape: Any) -> str:
     return f"Member must satisfy regular expression pattern: {shape.metadata['pattern']}"
 
 
 CASES = [case for name in MODEL.operation_names for case in cases_of(name)]
-
-
-def serialize(operation: str, arguments: dict[str, Any]) -> Request:
-    """Write a request by hand: SDKs would refuse many of these."""
-    model = MODEL.operation_model(operation)
-    path, query, body = model.http["requestUri"], [], {}
-    payload = model.input_shape.serialization.get("payload")
-    for name, value in arguments.items():
-        location = model.input_shape.members[name].serialization
-        match location.get("location"):
-            case "uri":
-                path = path.replace(f"{{{location['name']}}}", quote(value, safe=""))
-            case "querystring":
-                query += [(location["name"], each) for each in (value if isinstance(value, list) else [value])]
-            case _:
-                body[name] = value
-    content: Any = body.get(payload) if payload else body
-    has_content = content is not None and (content or payload)
-    text = json.dumps(content, default=lambda each: base64.b64encode(each).decode()).encode() if has_content else b""
-    pairs = [(name, str(value).lower() if isinstance(value, bool) else value) for name, value in query]
-    return Request(model.http["method"], path, urlencode(pairs), {}, text, len(text))
 
 
 @pytest.fixture(scope="module")
