@@ -7,6 +7,7 @@ error or Ctrl-C sets ``_is_over``, which ends each of them before its next reque
 from __future__ import annotations
 
 import gzip
+import io
 import logging
 import shutil
 import zlib
@@ -28,6 +29,9 @@ from .captured import Captured, Entry
 log = logging.getLogger("healthimaging_emulator.seeds")
 
 THREADS = 8
+
+LARGEST = 256 * 1024 * 1024
+"""Bytes of a metadata document; AWS takes 50 MiB (quotas of the developer guide)."""
 
 Show = Callable[[str], None]
 """Shows how far the capture is."""
@@ -153,7 +157,11 @@ class Reader:
 
     def _unpack(self, blob: bytes, id: str, source: str) -> Metadata:
         try:
-            return Metadata(decode_json(gzip.decompress(blob), dict[str, Any]), self._datastore_id, id)
+            with gzip.open(io.BytesIO(blob)) as file:
+                content = file.read(LARGEST + 1)
+            if len(content) > LARGEST:
+                raise InvalidError(f"the document is too large: expected at most {LARGEST} bytes")
+            return Metadata(decode_json(content, dict[str, Any]), self._datastore_id, id)
         except InvalidError as error:
             raise InvalidError(error.message, path=error.path, source=source) from None
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:

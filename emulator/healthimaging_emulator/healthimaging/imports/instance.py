@@ -29,6 +29,9 @@ VIDEO = "1.2.840.10008.1.2.4.10"
 LARGEST = 512 * 1024 * 1024
 """Bytes of a file's data set, and of all its decoded frames; the emulator's own limit."""
 
+PIECE = 1024 * 1024
+"""Bytes of a deflated data set that are inflated at a time to measure it."""
+
 LONGEST = {
     **dict.fromkeys(("PatientName", "PatientID", "StudyInstanceUID", "StudyID", "StudyDescription"), 256),
     **dict.fromkeys(("AccessionNumber", "SOPInstanceUID", "SeriesInstanceUID"), 256),
@@ -147,7 +150,7 @@ def _parse(content: bytes) -> FileDataset:
             read_preamble(file, force=False)
             meta = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
             if meta.get("TransferSyntaxUID") == DEFLATED:
-                _check_size(len(zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(), LARGEST + 1)))
+                _check_inflated_size(file.read())
             file.seek(0)
         dataset = dcmread(file)
     except InvalidDicomError:
@@ -155,6 +158,15 @@ def _parse(content: bytes) -> FileDataset:
     if not dataset.file_meta.get("TransferSyntaxUID"):
         raise NotImportable(MISSING.format("TransferSyntaxUID"))
     return dataset
+
+
+def _check_inflated_size(content: bytes) -> None:
+    """Inflate a data set piece by piece, and keep none of them."""
+    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    while content and not inflater.eof:
+        size += len(inflater.decompress(content, PIECE))
+        _check_size(size)
+        content = inflater.unconsumed_tail
 
 
 def _check_size(size: int) -> None:
