@@ -24,7 +24,7 @@ docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict
 
 soak: $(VENV)/.test
-	SOAK=60 $(BIN)/pytest tests/test_soak.py tests/test_concurrency.py tests/scale --durations 0
+	SOAK=60 $(BIN)/pytest tests/test_soak.py tests/test_concurrency.py tests/test_disturbed.py tests/scale --durations 0
 
 fuzz: $(VENV)/.test
 	FUZZ=long $(BIN)/pytest tests/fuzz

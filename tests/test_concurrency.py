@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from random import Random
 from typing import Any
@@ -82,8 +82,9 @@ class Worker(threading.Thread):
         self._reader = Reader(model, client, self._random)
         self._count = 0
 
-    def run(self) -> None:
-        weights: dict[Callable[[], object], int] = {
+    def weights(self) -> dict[Callable[[], object], int]:
+        """Return the steps, and how often each is taken."""
+        return {
             self.look: 2,
             self.read: 2,
             self.search: 2,
@@ -93,12 +94,18 @@ class Worker(threading.Thread):
             self.copy: 4,
             self.delete: 3,
         }
+
+    def take(self, step: Callable[[], object]) -> None:
+        step()
+
+    def run(self) -> None:
+        weights = self.weights()
         steps, weighed = list(weights), list(weights.values())
         step = steps[self._number % len(steps)]  # so that each is taken, however slow the machine is
         try:
             while not self._model.breaches:
                 self._count += 1
-                step()
+                self.take(step)
                 if time.monotonic() >= self._end:
                     break
                 (step,) = self._random.choices(steps, weighed)
@@ -187,7 +194,7 @@ class Worker(threading.Thread):
             self.promise("update of a study", latest.step(1), patient, answer, UPDATING)
             for id in FAMILY:
                 if id != latest.id:
-                    self._model.promise("update of a study", Place(id, latest.number + 1), patient)
+                    self._model.promise("update of a study", Place(id, latest.number + 1), latest.step(1))
 
     def revert(self) -> None:
         latest = self.latest_of(self._reader.pick(but=FAMILY))
@@ -287,10 +294,8 @@ def _switches(request: pytest.FixtureRequest) -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
-def start(model: Model, clients: list[Any]) -> None:
-    """Let threads run, one with each client, until all of them have ended."""
-    end = time.monotonic() + SECONDS
-    workers = [Worker(model, client, number, end) for number, client in enumerate(clients)]
+def start(model: Model, workers: Sequence[Worker], end: float) -> None:
+    """Let threads run until all of them have ended."""
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -298,23 +303,33 @@ def start(model: Model, clients: list[Any]) -> None:
         model.expect(not worker.is_alive(), f"{worker.name} hangs")
 
 
+def connect(emulator: Emulator, closing: ExitStack) -> list[Any]:
+    """Return a client for each thread, some of them over HTTP."""
+    once = Config(retries={"total_max_attempts": 1})
+    url = make_endpoint(closing.enter_context(emulator.serve()).url)
+    clients: list[Any] = [emulator.client(config=once) for _ in range(THREADS - SERVED)]
+    for _ in range(SERVED):
+        client = boto3.client("medical-imaging", "us-east-1", None, None, None, url, "key", "secret", config=once)
+        closing.callback(client.close)
+        clients.append(client)
+    return clients
+
+
+def expect_none(breaches: list[str]) -> None:
+    first = "\n".join(breaches[:5])
+    assert not breaches, f"{len(breaches)} breaches, of which the first are:\n{first}"
+
+
 @pytest.mark.newest_boto3
 @pytest.mark.usefixtures("_switches")
 @pytest.mark.parametrize("pace", PACES.values(), ids=PACES)
 def test_the_data_are_those_that_writes_were_promised(pace: SettingsOptions) -> None:
     emulator, model = Emulator.from_seed(SEED, **pace), Model(FAMILY + OTHERS)
-    once = Config(retries={"total_max_attempts": 1})
     with ExitStack() as closing:
-        url = make_endpoint(closing.enter_context(emulator.serve()).url)
-        clients: list[Any] = [emulator.client(config=once) for _ in range(THREADS - SERVED)]
-        for _ in range(SERVED):
-            client = boto3.client("medical-imaging", "us-east-1", None, None, None, url, "key", "secret", config=once)
-            closing.callback(client.close)
-            clients.append(client)
-        start(model, clients)
+        clients, end = connect(emulator, closing), time.monotonic() + SECONDS
+        start(model, [Worker(model, client, number, end) for number, client in enumerate(clients)], end)
     emulator.account().finish_transitions()
     if not model.breaches:
         compare(model, Reader(model, emulator.client(), Random(0)))
-    first = "\n".join(model.breaches[:5])
-    assert not model.breaches, f"{len(model.breaches)} breaches, of which the first are:\n{first}"
+    expect_none(model.breaches)
     assert len(model.patients) > len(FAMILY + OTHERS)
