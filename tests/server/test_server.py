@@ -20,6 +20,7 @@ from healthimaging_emulator import Emulator
 from healthimaging_emulator.messages import Wait
 from healthimaging_emulator.server.connection import Connection, ServedExchange, Service
 from healthimaging_emulator.server.listener import Server, Timeouts
+from healthimaging_emulator.server.turns import Turns
 from healthimaging_emulator.settings import Settings
 from healthimaging_emulator.transports import environment
 from tests.demo import DATASTORE, MANY, path
@@ -599,7 +600,7 @@ def test_no_answer_begins_once_a_connection_is_stopped() -> None:
         pytest.fail("it was asked")
 
     closed = threading.Event()
-    service = Service(app=app, environ={}, settings=Settings(), timeouts=Timeouts(), tls=None)
+    service = Service(app=app, environ={}, settings=Settings(), timeouts=Timeouts(), tls=None, turns=Turns(0))
     client, accepted = socket.socketpair()
     with client:
         client.sendall(request("GET", "/"))

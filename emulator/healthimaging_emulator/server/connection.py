@@ -11,6 +11,7 @@ Each connection has a thread, which alone reads, writes and closes the socket. O
   never pause meets it too. There is none between two requests.
 - A request takes two system calls, a read and a write. So the socket's timeout stays unset until a request comes in
   pieces, and a response is one write: in two, Nagle's algorithm and delayed ACKs would cost 40 ms.
+- ``_has_turn`` is the thread's own. It has a turn from the bytes of a request to its next wait: see ``turns``.
 - Closing a socket with unread bytes sends RST, which can overtake the response. So after a request that was not read to
   its end, the connection lingers: it ends its own side, then reads what the client still sends.
 """
@@ -36,6 +37,7 @@ from ..messages import Exchange, Response, Wait
 from .access_log import log_request
 from .gateway import build_environ, call_application, is_control
 from .http1 import CONTINUE, Body, Event, Head, Refused, RequestReader, Signal, write_head
+from .turns import Turns
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -68,6 +70,8 @@ class Timeouts:
     """For a refused client to send the rest of its request."""
     stop: float = 2.0
     """For the answers under way when the server stops."""
+    turn: float = 0.02
+    """For a request to wait for its turn, when many come at once."""
     refused_connections: int = 64
     """Connections over the limit that get an error answer, at a time. Any more are closed at once."""
 
@@ -81,6 +85,7 @@ class Service:
     settings: Settings
     timeouts: Timeouts
     tls: ssl.SSLContext | None
+    turns: Turns
 
     def max_body(self, target: str) -> int:
         """Return the limit for the body of a request."""
@@ -88,16 +93,19 @@ class Service:
 
 
 class ServedExchange(Exchange):
-    """A request on a real connection, which can be broken. ``stop`` ends its waits.
+    """A request on a real connection, which can be broken. ``stop`` ends its waits; ``end_turn`` is called before each.
 
     If the client has left after a wait, as ``has_left`` says, it gets no answer.
     """
 
     can_break = True
 
-    def __init__(self, has_left: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, has_left: Callable[[], bool] = lambda: False, end_turn: Callable[[], object] = lambda: None
+    ) -> None:
         super().__init__()
         self._has_left = has_left
+        self._end_turn = end_turn
         self._lock = threading.Lock()
         self._is_stopped = False
         self._waiting: threading.Event | None = None
@@ -108,6 +116,7 @@ class ServedExchange(Exchange):
             if self._is_stopped:
                 return
             self._waiting = wait.end
+        self._end_turn()
         super().wait(wait)
         if not wait.is_virtual and self.effect is None and self._has_left():
             self.effect = "timeout"
@@ -142,7 +151,8 @@ class Connection:
         self._lock = threading.Lock()
         self._is_stopping = False
         self._is_answering = False
-        self._exchange = ServedExchange(self._has_left)
+        self._has_turn = False
+        self._exchange = ServedExchange(self._has_left, self._end_turn)
         self._reader = RequestReader(service.settings.max_head, service.max_body)
         self._timeout: float | None = None
         self._begun: float | None = None
@@ -193,7 +203,14 @@ class Connection:
         except Exception:
             log.exception("a connection failed")
         finally:
+            self._end_turn()
             self._close()
+
+    def _end_turn(self) -> None:
+        """Let another connection go on, before this one waits."""
+        if self._has_turn:
+            self._has_turn = False
+            self._service.turns.end()
 
     def _encrypt(self, tls: ssl.SSLContext) -> None:
         """Speak TLS from now on. The handshake is made in this thread: in the accepting one it would delay others."""
@@ -280,15 +297,18 @@ class Connection:
             self._deadline = self._begun + self._service.timeouts.request
 
     def _start_next(self) -> None:
-        self._exchange = ServedExchange(self._has_left)
+        self._exchange = ServedExchange(self._has_left, self._end_turn)
         self._begun = self._deadline = None
         self._reader.start_next()
         if self._reader.has_begun:
             self._begin_request()
 
     def _receive(self, deadline: float | None) -> bytes:
+        self._end_turn()
         self._set_deadline(deadline)
-        return self._socket.recv(RECEIVE_SIZE)
+        data = self._socket.recv(RECEIVE_SIZE)
+        self._has_turn = self._service.turns.take()
+        return data
 
     def _set_deadline(self, deadline: float | None) -> None:
         """Let the socket's next call time out at the deadline. Raise ``TimeoutError`` if that has passed."""
@@ -340,6 +360,7 @@ class Connection:
             return True
 
     def _send_slowly(self, rest: memoryview) -> None:
+        self._end_turn()
         deadline = time.monotonic() + self._service.timeouts.send
         while rest:
             self._set_deadline(deadline)
@@ -349,6 +370,7 @@ class Connection:
 
     def _linger(self) -> None:
         """End this side of the connection, then read what the client still sends, for a while."""
+        self._end_turn()
         self._end_tls()
         socket.socket.shutdown(self._socket, socket.SHUT_WR)
         deadline = time.monotonic() + self._service.timeouts.linger

@@ -21,6 +21,7 @@ from ..settings import Settings
 from ..transports.environment import build_variables
 from .connection import Connection, Service, Timeouts
 from .gateway import build_base_environ
+from .turns import Turns
 
 if TYPE_CHECKING:
     import ssl
@@ -68,7 +69,8 @@ class Server:
         self._scheme = "https" if tls else "http"
         self._signing = dict(signing or {})
         environ = build_base_environ(self.host, self.port, self._scheme)
-        self._service = Service(app=app, environ=environ, settings=settings, timeouts=timeouts, tls=tls)
+        turns = Turns(timeouts.turn)
+        self._service = Service(app=app, environ=environ, settings=settings, timeouts=timeouts, tls=tls, turns=turns)
         self._changed = threading.Condition()
         self._connections: set[Connection] = set()
         self._refused = 0

@@ -1,0 +1,80 @@
+"""Turns: first come first served, and nobody waits for a request that is long or waits itself."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from healthimaging_emulator import Emulator, Fault
+from healthimaging_emulator.server.connection import Timeouts
+from healthimaging_emulator.server.listener import Server
+from healthimaging_emulator.server.turns import Turns
+from tests.demo import MANY, ONE, path
+from tests.raw import HANG_SECONDS, Client, exchange, request, until
+
+
+def test_turns_come_in_the_order_of_the_waiting() -> None:
+    turns, order = Turns(HANG_SECONDS), list[int]()
+    assert turns.take()
+
+    def wait(number: int) -> None:
+        assert turns.take()
+        order.append(number)
+        turns.end()
+
+    threads = []
+    for number in range(20):
+        threads.append(threading.Thread(target=wait, args=[number]))
+        threads[-1].start()
+        until(lambda: turns.waiting == len(threads))
+    turns.end()
+    for thread in threads:
+        thread.join(HANG_SECONDS)
+    assert order == list(range(20))
+
+
+def test_whoever_has_waited_too_long_goes_on_without_a_turn() -> None:
+    turns = Turns(0.001)
+    assert turns.take()
+    assert not turns.take()
+    turns.end()
+    assert turns.take()
+
+
+@pytest.fixture
+def emulator() -> Emulator:
+    return Emulator.from_seed()
+
+
+@pytest.mark.usefixtures("restless_threads")
+def test_every_turn_is_ended(emulator: Emulator) -> None:
+    with Server(emulator.app, timeouts=Timeouts(turn=HANG_SECONDS)) as server, ThreadPoolExecutor(16) as threads:
+        replies = list(threads.map(lambda _: exchange(server, request("POST", path())), range(200)))
+    assert [reply.status for reply in replies] == [200] * 200
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.latency(3600, image_set_id=ONE),
+        Fault.connection("stall", seconds=3600, image_set_id=ONE),
+        Fault.latency(3600, when="after", image_set_id=ONE),
+    ],
+    ids=["latency", "stall", "latency after"],
+)
+def test_a_request_that_waits_has_no_turn(emulator: Emulator, fault: Fault) -> None:
+    (added,) = emulator.faults.add(fault)
+    with Server(emulator.app, timeouts=Timeouts(turn=3600)) as server, Client(server) as client:
+        client.send(request("POST", path(ONE)))
+        until(lambda: emulator.faults[str(added.id)].fired)
+        assert exchange(server, request("POST", path(MANY))).status == 200
+
+
+def test_a_client_that_pauses_in_its_request_has_no_turn(emulator: Emulator) -> None:
+    with Server(emulator.app, timeouts=Timeouts(turn=3600)) as server, Client(server) as client:
+        client.send(request("POST", path(), body=b"{}")[:-1])
+        assert exchange(server, request("POST", path())).status == 200
+        client.send(b"}")
+        assert client.receive().status == 200
