@@ -9,7 +9,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from .journal import Call
 
 ConnectionBreak = Literal["reset", "close", "cut", "stall", "timeout"]
 """How a connection ends early. ``timeout``: the client stopped waiting. All others are the emulator's doing."""
@@ -54,11 +57,15 @@ class Exchange:
     """One request and its response on a transport that can only deliver the response whole.
 
     A transport that can break the connection has a subclass with ``can_break``. ``skipped_pause`` is the part of the
-    client's pause before this attempt, in seconds, that the transport left out.
+    client's pause before this attempt, in seconds, that the transport left out. A log finds here the ``account`` of the
+    request, its ``call``, and for one that was refused before there was a call, the reason.
     """
 
     can_break = False
     skipped_pause = 0.0
+    account: str | None = None
+    call: Call | None = None
+    refusal: str | None = None
 
     def __init__(self) -> None:
         self.effect: ConnectionBreak | None = None

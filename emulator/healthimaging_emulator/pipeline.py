@@ -85,6 +85,7 @@ class Pipeline:
         caller = caller._replace(account=account.id)
         moment, pause = account.clock.read(), exchange.skipped_pause
         call, attempt = account.journal.begin(request.method, request.path, request.headers, moment, pause)
+        exchange.account, exchange.call = account.id, call
         injection, effect_acted, has_succeeded = NO_INJECTION, False, False
         try:
             operation, labels = ROUTER.route(request.method, request.path)

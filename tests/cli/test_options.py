@@ -103,12 +103,13 @@ def test_several_credentials_are_given_in_a_variable() -> None:
 
 @pytest.mark.parametrize("level", ["info", "INFO", "Info"])
 def test_the_level_of_the_log_is_written_in_any_case(level: str) -> None:
-    url = "os.environ['AWS_ENDPOINT_URL_MEDICAL_IMAGING'] + '/_emulator/faults'"
-    command = ("--", sys.executable, "-c", f"import os, urllib.request; urllib.request.urlopen({url})")
+    url = "os.environ['AWS_ENDPOINT_URL_MEDICAL_IMAGING'] + '/_emulator/reset'"
+    program = f"import os, urllib.request as r; r.urlopen(r.Request({url}, method='POST'))"
+    command = ("--", sys.executable, "-c", program)
     by_variable = executed(*command, **{PREFIX + "LOG_LEVEL": level})
     by_option = executed("--log-level", level, *command)
     for finished in (by_variable, by_option):
-        assert re.fullmatch(r"GET /_emulator/faults 200 - [\d.]+ ms\n", finished.stderr)
+        assert re.fullmatch(r"[\d:.]{12} 0{12} POST /_emulator/reset +204 [\d.]+ ms\n", finished.stderr)
 
 
 @pytest.mark.parametrize(("value", "is_null"), [("true", False), ("1", False), ("false", True), ("0", True)])

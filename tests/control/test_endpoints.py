@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,11 +34,12 @@ from healthimaging_emulator.messages import Response
 from healthimaging_emulator.pipeline import begin_answer
 from healthimaging_emulator.seeds.loader import load_seed
 from healthimaging_emulator.server.connection import ServedExchange
+from healthimaging_emulator.server.listener import Server
 from healthimaging_emulator.settings import Settings
 from healthimaging_emulator.transports.targets import EXCHANGE_KEY
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, ONE, OTHER_DATASTORE, SAMPLE, UNKNOWN, path
-from tests.raw import exchange, request, until
+from tests.raw import JSON, exchange, request, until
 
 Ask = Callable[..., Any]
 VERSIONS = f"/datastores/{DATASTORE}/imageSets/{SAMPLE}/versions"
@@ -1073,11 +1075,24 @@ def test_an_unknown_endpoint_has_a_hint(ask: Ask, method: str, target: str, hint
     assert error["message"] == f"there is no {method} /_emulator{target}: {hint}"
 
 
-def test_a_refusal_is_logged_with_its_reason(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
+BAD_SCOPE = {"only": ["fault"]}
+BAD_SCOPE_REASON = "$.only[0]: Invalid enum value 'fault': expected one of calls, changes, clock, faults"
+
+
+def test_a_refusal_is_logged_with_its_reason(emulator: Emulator, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    ask("POST", "/reset", {"only": ["fault"]})
-    reason = "$.only[0]: Invalid enum value 'fault': expected one of calls, changes, clock, faults"
-    assert f"POST /_emulator/reset was refused: {reason}" in caplog.messages
+    emulator.app.test_client().post("/_emulator/reset", json=BAD_SCOPE)
+    assert caplog.messages == [f"POST /_emulator/reset was refused: {BAD_SCOPE_REASON}"]
+
+
+def test_the_emulators_own_server_logs_a_refusal_in_the_line_of_the_request(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    body = json.dumps(BAD_SCOPE).encode()
+    assert exchange(server, request("POST", "/_emulator/reset", JSON, "Connection: close", body=body)).is_closed
+    (line,) = (re.sub(r"\d+\.\d ms", "0 ms", message) for message in caplog.messages)
+    assert line == f"000000000000 POST /_emulator/reset 400 - 0 ms: {BAD_SCOPE_REASON}"
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])

@@ -150,7 +150,7 @@ REFUSED = {
     "half of a blank line": (b"\r", 400, "illegal request line"),
     "a space": (b" " + LINE + b"\r\n", 400, "illegal request line"),
     "NUL": (b"\x00", 400, "illegal request line"),
-    "TLS": (TLS, 400, "this is TLS; the port speaks plain HTTP"),
+    "TLS": (TLS, 400, "this port speaks plain HTTP, not TLS: use an http:// URL"),
     "no version": (b"GET /\r\n\r\n", 400, "illegal request line"),
     "HTTP/0.9": (b"GET / HTTP/0.9\r\n\r\n", 505, "this server speaks HTTP/1.1"),
     "HTTP/1.2": (LINE.replace(b"1.1", b"1.2") + b"\r\n", 505, "this server speaks HTTP/1.1"),

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import boto3
 import pytest
@@ -29,6 +30,7 @@ from tests.raw import HANG_SECONDS, Client, exchange, request, until
 from .apps import Broken, Gate, Large, echo
 
 SHORT = Timeouts(request=0.05)
+PLAIN_HTTP = "this port speaks plain HTTP, not TLS: use an http:// URL"
 
 
 @pytest.fixture
@@ -202,7 +204,11 @@ def test_the_limit_of_a_head() -> None:
         (b"A" * 200_000, 414, "Bad request: request line and headers are too long."),
         (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 50_000, 431, "Bad request: request line and headers are too long."),
         (b"GET / HTTP/3.0\r\n\r\n", 505, "Bad request: this server speaks HTTP/1.1."),
-        (b"\x16\x03\x01\x02\x00" + b"x" * 300, 400, "Bad request: this is TLS; the port speaks plain HTTP."),
+        (
+            b"\x16\x03\x01\x02\x00" + b"x" * 300,
+            400,
+            f"Bad request: {PLAIN_HTTP}.",
+        ),
     ],
     ids=["400", "414", "431", "505", "TLS"],
 )
@@ -235,7 +241,8 @@ def test_a_refusal_behind_a_request_is_answered_in_turn(server: Server) -> None:
 def test_a_client_that_speaks_tls_is_named_in_the_log(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "healthimaging_emulator")
     exchange(server, b"\x16\x03\x01\x02\x00")
-    assert "a request was refused: this is TLS; the port speaks plain HTTP" in caplog.messages
+    (line,) = caplog.messages
+    assert line.endswith(f" ms: {PLAIN_HTTP}")
 
 
 def test_connections_over_the_limit_are_told_so() -> None:
@@ -685,7 +692,9 @@ def test_a_line_names_the_refusal(server: Server, caplog: pytest.LogCaptureFixtu
     caplog.set_level(logging.INFO, "healthimaging_emulator.access")
     exchange(server, b"nonsense\r\n\r\n")
     lines = [each.getMessage() for each in caplog.records if each.name == "healthimaging_emulator.access"]
-    assert [line.rsplit(" ", 2)[0] for line in lines] == ["- - 400 BadRequestException"]
+    assert [re.sub(r"\d+\.\d", "0", line) for line in lines] == [
+        "- - 400 BadRequestException 0 ms: illegal request line"
+    ]
 
 
 def test_a_line_names_code_and_fault(caplog: pytest.LogCaptureFixture) -> None:
@@ -705,9 +714,41 @@ def test_a_line_names_the_effect_where_there_is_no_answer(caplog: pytest.LogCapt
     assert [re.sub(r"\d+\.\d", "0", message) for message in caplog.messages] == ["GET / - close 0 ms scissors"]
 
 
-@pytest.mark.parametrize("target", ["/_emulator/health", "http://x/_emulator/health?y"])
-def test_health_is_logged_at_debug(server: Server, caplog: pytest.LogCaptureFixture, target: str) -> None:
-    assert logged(caplog, server, request("GET", target)) == [f"DEBUG GET {target} 200 -"]
+@pytest.mark.parametrize("target", ["/_emulator/health", "http://x/_emulator/health?y", "/_emulator/calls?after=1"])
+def test_reads_of_the_control_api_are_logged_at_debug(
+    server: Server, caplog: pytest.LogCaptureFixture, target: str
+) -> None:
+    assert logged(caplog, server, request("GET", target), request("POST", target)) == [
+        f"DEBUG GET {target} 200 -",
+        f"INFO POST {target} 200 -",
+    ]
+
+
+def test_a_line_shows_the_ends_of_an_id(emulator: Emulator, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "healthimaging_emulator.access")
+    control = f"/_emulator/datastores/{DATASTORE}/imageSets/{MANY}"
+    arn = f"arn:aws:medical-imaging:us-east-1:000000000000:datastore/{DATASTORE}/imageset/{MANY}"
+    with emulator.serve() as server:
+        for data in (
+            request("POST", path(MANY), "Connection: close"),
+            request("GET", f"/tags/{quote(arn, safe='')}", "Connection: close"),
+            request("GET", f"{control}/none", "Connection: close"),
+        ):
+            exchange(server, data)
+    assert [re.sub(r" \d+\.\d ms", "", message) for message in caplog.messages] == [
+        "000000000000 ListImageSetVersions 1234..9012/0000..0137 page 1 200 -",
+        "000000000000 ListTagsForResource datastore/1234..9012/imageset/0000..0137 200 -",
+        "GET /_emulator/datastores/1234..9012/imageSets/0000..0137/none 404 -: there is no GET "
+        f"{control}/none: /_emulator/openapi.json describes what there is",
+    ]
+
+
+def test_a_line_has_no_character_that_a_terminal_obeys(emulator: Emulator, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "healthimaging_emulator.access")
+    with emulator.serve() as server:
+        exchange(server, request("POST", path("%1b%5b2J%0a"), "Connection: close"))
+    (line,) = caplog.messages
+    assert line.startswith("000000000000 ListImageSetVersions 1234..9012/?[2J? page 1 400 ValidationException ")
 
 
 def test_a_line_shows_500_characters_of_a_target(server: Server, caplog: pytest.LogCaptureFixture) -> None:

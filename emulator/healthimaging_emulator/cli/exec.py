@@ -14,6 +14,7 @@ from ..errors import NotFoundError
 from ..seeds.loader import find_fixture
 from ..settings import DEFAULT_PORT
 from ..transports.environment import build_child_environment, build_variables
+from .log import background_log
 from .options import (
     DEFAULT_HOST,
     GroupedCommand,
@@ -23,13 +24,13 @@ from .options import (
     emulator_options,
     listen,
     load,
-    log_level_option,
+    log_options,
     make_emulator,
     option,
     read_stream,
     read_streams,
 )
-from .process import BLOCKED, background_log, end, run, signals_blocked
+from .process import BLOCKED, end, run, signals_blocked
 
 PLAIN = re.compile(r"[^\s#'\"\\$`]*").fullmatch
 """Whether a value needs no quotes in a dotenv file: ``docker run --env-file`` would keep them."""
@@ -39,7 +40,7 @@ account_option = click.option("--account", callback=check_account, help="Sign as
 
 @click.command("exec", cls=GroupedCommand, context_settings={"allow_interspersed_args": False})
 @emulator_options
-@log_level_option("warning")
+@log_options("warning")
 @account_option
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def exec_(
@@ -48,6 +49,7 @@ def exec_(
     seed: tuple[str, ...],
     faults: str | None,
     log_level: str,
+    log_format: str,
     settings: dict[str, Any],
 ) -> None:
     """Run a command with an emulator of its own, and return the command's exit code.
@@ -60,7 +62,7 @@ def exec_(
     rules = read_stream(faults) if faults else None
     loaded = load(read_streams(seed) or [find_fixture("demo.json")], rules)
     with signals_blocked(BLOCKED):
-        with background_log(log_level):
+        with background_log(log_level, log_format):
             emulator = make_emulator(loaded, settings)
             variables = _private_variables(emulator, account)
             server = listen(emulator, DEFAULT_HOST, 0)

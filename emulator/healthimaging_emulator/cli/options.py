@@ -234,15 +234,23 @@ def read_credentials(path: str) -> list[Credentials]:
     return [each for one in given for each in (one if isinstance(one, list) else [one])]
 
 
-def log_level_option(default: str) -> Callable[[Any], Any]:
-    """Return the option for how much is logged."""
-    return option(
+def log_options(default_level: str) -> Callable[[Any], Any]:
+    """Return the options for how much is logged, and in which form."""
+    level = option(
         "--log-level",
-        default=default,
-        help="Log level; info logs one line per request.",
+        default=default_level,
+        help="Log level; info logs one line per request, but no reads of the control API.",
         type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
         show_default=True,
     )
+    form = option(
+        "--log-format",
+        default="text",
+        help="Lines for people, or a JSON object on each line.",
+        type=click.Choice(["text", "json"], case_sensitive=False),
+        show_default=True,
+    )
+    return lambda command: level(form(command))
 
 
 STANDARD_INPUT = "standard input"

@@ -22,6 +22,7 @@ from ..server.listener import Server
 from ..server.tls import load_certificate, make_self_signed
 from ..settings import DEFAULT_PORT
 from ..transports.environment import make_endpoint
+from .log import background_log
 from .options import (
     DEFAULT_HOST,
     GroupedCommand,
@@ -29,14 +30,14 @@ from .options import (
     deliver_events,
     emulator_options,
     listen,
-    log_level_option,
+    log_options,
     make_emulator,
     option,
     read_stream,
     read_streams,
     summarize,
 )
-from .process import allow_descriptors, background_log, end, end_at_next, signals_blocked, wait_for
+from .process import allow_descriptors, end, end_at_next, signals_blocked, wait_for
 from .watch import SeedFiles, watching
 
 DESCRIPTORS = 200
@@ -67,7 +68,7 @@ OPEN = "anybody who can reach {host} can control this emulator; set --control-to
     flag_value="healthimaging-emulator-ca.pem",
     help="Make a certificate, and write the authority that clients must trust to FILE.  [default: in this folder]",
 )
-@log_level_option("info")
+@log_options("info")
 def serve(
     seeds: tuple[str, ...],
     host: str,
@@ -75,6 +76,7 @@ def serve(
     seed: tuple[str, ...],
     faults: str | None,
     log_level: str,
+    log_format: str,
     watch: bool,
     tls_cert: str | None,
     tls_key: str | None,
@@ -94,7 +96,7 @@ def serve(
     context, authority = _tls(tls_cert, tls_key, tls_self_signed, names)
     allow_descriptors(settings["max_connections"] + DESCRIPTORS)
     with signals_blocked(STOPPING):
-        with background_log(log_level):
+        with background_log(log_level, log_format):
             emulator = make_emulator(loaded, settings)
             server = listen(emulator, host, port, context)
             if not settings["control_token"] and not is_loopback(host):

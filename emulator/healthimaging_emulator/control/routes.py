@@ -23,6 +23,7 @@ from ..errors import (
     NotFoundError,
     suggestion,
 )
+from ..messages import Exchange
 from ..settings import Settings
 from ..transports.targets import CONTROL_PREFIX, EXCHANGE_KEY, GENERATION_HEADER, is_input_terminated
 from .access import AccessPolicy
@@ -73,10 +74,11 @@ def _answer(endpoint: Endpoint, accounts: Accounts, policy: AccessPolicy, max_bo
     check_account_id(id, path="x-emulator-account")
     for name in request.args.keys() - endpoint.query.keys():
         raise InvalidError(f"there is no query parameter {name!r} here", path=name)
+    exchange: Exchange = request.environ.get(EXCHANGE_KEY) or Exchange()
+    exchange.account = id
     content = _read_content(max_body) or (b"" if endpoint.is_body_required else b"{}")
     body = None if endpoint.body is None else decode_json(content, endpoint.body)
-    can_break = getattr(request.environ.get(EXCHANGE_KEY), "can_break", False)
-    result = endpoint.handler(ControlRequest(accounts, id, body, request.args.to_dict(), can_break), **labels)
+    result = endpoint.handler(ControlRequest(accounts, id, body, request.args.to_dict(), exchange.can_break), **labels)
     if isinstance(result, bytes):
         return Response(result, content_type="image/png")
     return _send_nothing() if result is None else _send_json(result)
@@ -115,9 +117,18 @@ def _answer_error(error: Exception) -> Response:
     if status == 500:
         log.error("%s %s failed", request.method, request.path, exc_info=error)
     else:
-        log.info("%s %s was refused: %s", request.method, request.path, f"{path}: {message}" if path else message)
+        _note_refusal(f"{path}: {message}" if path else message)
     detail = {"code": code, "message": message} | ({"path": path} if path else {})
     return _send_json({"error": detail}, status)
+
+
+def _note_refusal(reason: str) -> None:
+    """Leave the reason to the log of the emulator's own server; other servers would not log it."""
+    exchange: Exchange | None = request.environ.get(EXCHANGE_KEY)
+    if exchange is None:
+        log.info("%s %s was refused: %s", request.method, request.path, reason)
+    else:
+        exchange.refusal = reason
 
 
 def _classify(error: Exception) -> tuple[int, str, str, str]:

@@ -220,8 +220,9 @@ class Connection:
         try:
             client.do_handshake()
         except OSError as error:
-            log.info("a TLS handshake failed: %s", error)
-            if getattr(error, "reason", "") == "HTTP_REQUEST":
+            is_plain = getattr(error, "reason", "") == "HTTP_REQUEST"
+            log.info("a TLS handshake failed: %s", PLAIN_HTTP.rpartition(b"\n")[2].decode() if is_plain else error)
+            if is_plain:
                 with suppress(OSError):
                     socket.socket.send(client, PLAIN_HTTP)
             raise
@@ -269,7 +270,7 @@ class Connection:
             most = self._service.settings.max_connections
             return ServiceUnavailableException(f"The limit of connections is reached: {most}.")
         assert isinstance(event, Refused)
-        log.info("a request was refused: %s", event.message)
+        self._exchange.refusal = event.message
         return BadRequestException(f"Bad request: {event.message}.", status=event.status)
 
     def _log(self, response: Response, head: Head | None) -> None:

@@ -221,7 +221,7 @@ class RequestReader:
 
 def _check_first_byte(byte: int) -> None:
     if byte == _TLS_HANDSHAKE:
-        raise h11.RemoteProtocolError("this is TLS; the port speaks plain HTTP")
+        raise h11.RemoteProtocolError("this port speaks plain HTTP, not TLS: use an http:// URL")
     if byte <= ord(" "):
         raise h11.RemoteProtocolError("illegal request line")
 
