@@ -23,6 +23,7 @@ from healthimaging_emulator.aws.errors import (
     ValidationException,
 )
 from healthimaging_emulator.aws.operation import Operation
+from healthimaging_emulator.cli import main
 from healthimaging_emulator.cli.serve import serve
 from healthimaging_emulator.control.client import KINDS
 from healthimaging_emulator.control.endpoints import ENDPOINTS
@@ -38,6 +39,7 @@ from healthimaging_emulator.objects import FolderObjects
 from healthimaging_emulator.seeds.loader import find_fixture
 from healthimaging_emulator.settings import QUOTAS
 
+from .cli.test_serve import commands
 from .conftest import ROOT
 from .demo import path
 from .raw import exchange, request
@@ -162,6 +164,13 @@ def describe_option(option: click.Parameter) -> tuple[str, tuple[str, str, str]]
     elif not default:
         default = f"`{value}`" if isinstance(value, (str, int, float)) else "none"
     return option.opts[0], (str(described["envvar"]), default.removesuffix("]"), help)
+
+
+def test_the_table_of_commands_is_whole() -> None:
+    words = [re.findall(r"^[a-z- ]*[a-z]", name)[0] for name in first_names("command")]
+    shown = {name for name in words if not name.startswith("make")}
+    here = {"serve", "exec", "env", *(f"seed {name}" for name in ("capture", "check", "generate", "schema"))}
+    assert shown == {" ".join(path) for path in commands(main)} - here
 
 
 def test_the_table_of_limits_is_whole() -> None:

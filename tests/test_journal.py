@@ -84,6 +84,15 @@ def test_attempts_of_one_invocation_are_one_call(journal: Journal, client: Clien
     assert (call.outcome, call.retry_mode) == ("Success", "standard")
 
 
+def test_a_call_has_no_outcome_while_an_attempt_is_under_way(journal: Journal, client: Client) -> None:
+    client.attempt("a", code="ThrottlingException")
+    begun = client.begin("a")
+    (call,) = journal.snapshot()
+    assert call.outcome is None
+    journal.end(*begun, None, None)
+    assert call.outcome == "NoAnswer"
+
+
 def test_without_an_invocation_each_request_is_a_call(journal: Journal, client: Client) -> None:
     for _ in range(3):
         client.attempt(None)

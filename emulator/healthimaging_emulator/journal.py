@@ -278,6 +278,7 @@ class Journal:
             if len(self._entries) > self._limit:
                 self._drop_oldest()
             call = entry.call
+            call.outcome = None  # until this attempt is answered
             attempt = Attempt(number=_read_attempt(headers) or len(call.attempts) + 1, time=moment.date)
             if entry.ended_at is not None:
                 attempt.pause = round(moment.elapsed - entry.ended_at + skipped_pause, 3)

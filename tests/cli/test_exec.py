@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -137,11 +138,13 @@ def test_exec_needs_a_command() -> None:
 
 
 @pytest.mark.parametrize("account", ["1", "x" * 12, "1" * 13, "\u0661" * 12])
-@pytest.mark.parametrize("command", [("exec", "true"), ("env",), ("seed", "export", "http://127.0.0.1:1")])
+@pytest.mark.newest_click
+@pytest.mark.parametrize("command", [("exec", "true"), ("env",), ("seed", "export"), ("ls",)])
 def test_an_account_has_12_digits(command: tuple[str, ...], account: str) -> None:
     name, *rest = command
     result = run(name, "--account", account, *rest) if name == "exec" else run(*command, "--account", account)
-    told = f"Error: Invalid value for '--account': invalid account id {account!r}: expected 12 digits"
+    variable = "(env var: 'HEALTHIMAGING_EMULATOR_ACCOUNT')"
+    told = f"Error: Invalid value for '--account' {variable}: invalid account id {account!r}: expected 12 digits"
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (2, told)
 
 
@@ -196,6 +199,55 @@ def test_env_as_lines(form: str) -> None:
     variables = dict(line.split("=", 1) for line in lines)
     assert variables["AWS_ENDPOINT_URL_MEDICAL_IMAGING"] == "http://127.0.0.1:4580"
     assert variables["AWS_ACCESS_KEY_ID"] == "111111111111"
+
+
+def test_commands_for_a_running_emulator_find_that_of_exec() -> None:
+    emulator = f"{sys.executable} -m healthimaging_emulator"
+    script = (
+        f"{emulator} clock freeze; echo $HEALTHIMAGING_EMULATOR_ACCOUNT; {emulator} clock show --account {'2' * 12}"
+    )
+    finished = executed("--account", "111111111111", "--control-token", "sesame", "--", "bash", "-ec", script)
+    assert re.sub(r"\S+Z", "DATE", finished.stdout).split() == [
+        *("DATE", "CLOCK", "DATE", "frozen"),
+        "111111111111",
+        *("DATE", "CLOCK", "DATE", "running"),
+    ]
+
+
+UNSET = "env | grep -E '^(AWS|NO_PROXY|no_proxy|HEALTHIMAGING)' | sort"
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ({}, []),
+        ({"NO_PROXY": "a,b"}, ["NO_PROXY=a,b,127.0.0.1,localhost,::1", "no_proxy=a,b,127.0.0.1,localhost,::1"]),
+        (
+            {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "mine", "AWS_SECRET_ACCESS_KEY": "secret"},
+            [
+                "AWS_ACCESS_KEY_ID=mine",
+                "AWS_DEFAULT_REGION=eu-west-1",
+                "AWS_REGION=eu-west-1",
+                "AWS_SECRET_ACCESS_KEY=secret",
+            ],
+        ),
+    ],
+)
+@pytest.mark.parametrize("options", ["", "--account 111111111111", "--host ::1 --port 4600"])
+def test_env_takes_back_what_it_has_set(given: dict[str, str], left: list[str], options: str) -> None:
+    if "AWS_ACCESS_KEY_ID" in given and "--account" in options:
+        left = left[1:3]  # the credentials are those of the account
+    emulator = f"{sys.executable} -m healthimaging_emulator env"
+    script = f'eval "$({emulator} {options})"; eval "$({emulator} --unset)"; {UNSET} || :'
+    finished = subprocess.run(["bash", "-ec", script], env=given, capture_output=True, text=True, check=True)
+    assert finished.stdout.splitlines() == left
+
+
+def test_env_takes_nothing_back_where_it_has_set_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    assert run("env", "--unset").stdout == ""
+    refused = run("env", "--unset", "--format", "json")
+    assert (refused.exit_code, refused.stderr.splitlines()[-1]) == (2, "Error: --unset is for a shell")
 
 
 def test_env_as_json_and_of_another_host() -> None:

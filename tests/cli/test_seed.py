@@ -202,31 +202,41 @@ def test_export_writes_the_present_state(server: Server, emulator: Emulator, tmp
     emulator.image_set(DATASTORE, SAMPLE).append(image_set_state="LOCKED")
     emulator.image_set(DATASTORE, SAMPLE, account="111111111111").replace("4", image_set_state="LOCKED")
     output = tmp_path / "seed.json"
-    assert run("seed", "export", server.url, "--output", str(output)).exit_code == 0
+    assert run("seed", "export", "--url", server.url, "--output", str(output)).exit_code == 0
     assert len(load_seed(output).baseline[DATASTORE][SAMPLE].history) == 5
-    result = run("seed", "export", server.url, "--account", "111111111111")
+    result = run("seed", "export", "--url", server.url, "--account", "111111111111")
     assert load_seed(json.loads(result.stdout)).baseline[DATASTORE][SAMPLE].latest.image_set_state == "LOCKED"
 
 
-def test_export_sends_the_control_token() -> None:
-    with Emulator.from_seed(DEMO, control_token="sesame").serve() as server:
-        assert run("seed", "export", server.url, "--control-token", "sesame").exit_code == 0
-        refused = run("seed", "export", server.url)
-    assert (refused.exit_code, refused.stderr) == (
-        1,
-        "Error: the header x-emulator-token is missing or wrong; give it with --control-token\n",
-    )
+def test_load_replaces_the_whole_state_or_adds_to_it(server: Server, emulator: Emulator, tmp_path: Path) -> None:
+    seed = tmp_path / "seed.yaml"
+    seed.write_text(ONE_IMAGE_SET)
+    emulator.image_set(DATASTORE, MANY).remove()
+    before = len(list(emulator.datastore(DATASTORE).image_sets))
+    assert run("seed", "load", str(seed), "--add", "--url", server.url).exit_code == 0
+    assert len(list(emulator.datastore(DATASTORE).image_sets)) == before + 1
+    conflict = run("seed", "load", str(seed), "--add", "--url", server.url)
+    told = f"Error: image set {'a' * 32} is in data store {DATASTORE} already\n"
+    assert (conflict.exit_code, conflict.stderr) == (1, told)
+    assert run("seed", "load", "-", "--url", server.url, input=seed.read_bytes()).exit_code == 0
+    emulator.reset()
+    assert [each.image_set_id for each in emulator.datastore(DATASTORE).image_sets] == ["a" * 32]
 
 
-def test_export_from_where_there_is_no_emulator_is_one_line() -> None:
-    assert run("seed", "export", "http://127.0.0.1:1").stderr == (
-        "Error: cannot reach http://127.0.0.1:1: Connection refused\n"
-    )
-    refused = run("seed", "export", "127.0.0.1:1")
-    assert (refused.exit_code, refused.stderr) == (
-        1,
-        "Error: invalid url '127.0.0.1:1': expected the URL of an emulator, such as http://127.0.0.1:4580\n",
-    )
+ONE_IMAGE_SET = f"""
+datastores:
+  - datastoreId: "{DATASTORE}"
+    imageSets: [{{imageSetId: {"a" * 32}, generate: {{versions: 1}}}}]
+"""
+
+
+def test_load_refuses_a_mistake_and_changes_nothing(server: Server, emulator: Emulator, tmp_path: Path) -> None:
+    seed = tmp_path / "seed.json"
+    seed.write_text('{"datastores": [{"datastoreId": "x"}]}')
+    refused = run("seed", "load", str(seed), "--url", server.url)
+    mistake = f"{seed}: $.datastores[0].datastoreId: Expected `str` matching regex '[0-9a-z]{{32}}'"
+    assert (refused.exit_code, refused.stderr) == (2, f"Error: {mistake}\n")
+    assert emulator.image_set(DATASTORE, SAMPLE).state == "ACTIVE"
 
 
 SEED = f"datastores: [{{datastoreId: '{DATASTORE}'}}]".encode()

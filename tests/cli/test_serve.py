@@ -384,7 +384,10 @@ def test_limits_are_options_and_variables() -> None:
 
 
 def commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command
         yield from commands(command, *path, name) if isinstance(command, click.Group) else [(*path, name)]
 
 

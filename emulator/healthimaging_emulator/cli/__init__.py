@@ -1,4 +1,4 @@
-"""The command line: one file per group of commands."""
+"""The command line: one file per group of commands, which is imported when one of them is called."""
 
 from __future__ import annotations
 
@@ -6,18 +6,42 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 import click
 
-from .exec import env, exec_
-from .options import normalize_variables
-from .seed import seed
-from .serve import serve
+from .variables import normalize_variables
+
+COMMANDS = {
+    "serve": "serve",
+    "exec": "exec.exec_",
+    "env": "exec.env",
+    "seed": "seed",
+    "ls": "ls",
+    "image-set": "image_set",
+    "calls": "calls",
+    "faults": "faults",
+    "clock": "clock",
+    "reset": "reset",
+}
+"""The module of each command, in the order of the help, and the name that it has there if that is another."""
 
 
 class _Commands(click.Group):
     """Commands whose output may not be writable, or closed: that is one line, as any other mistake."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's
+        """Return the names of all commands."""
+        return [*COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(".")
+        command: click.Command = getattr(import_module(f".{module}", __name__), name or module)
+        return command
 
     def main(self, *args: Any, **extra: Any) -> Any:
         try:
@@ -41,7 +65,3 @@ def main() -> None:
     """
     normalize_variables()
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
-
-
-for command in (serve, exec_, env, seed):
-    main.add_command(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from typing import Any
@@ -12,36 +13,36 @@ import click
 from ..emulator import Emulator
 from ..errors import NotFoundError
 from ..seeds.loader import find_fixture
-from ..settings import DEFAULT_PORT
-from ..transports.environment import build_child_environment, build_variables
+from ..settings import DEFAULT_PORT, PREFIX
+from ..transports.environment import build_child_environment, build_variables, find_variables_of_emulator
 from .log import background_log
 from .options import (
     DEFAULT_HOST,
     GroupedCommand,
     Port,
-    check_account,
+    account_option,
     deliver_events,
     emulator_options,
     listen,
     load,
     log_options,
     make_emulator,
-    option,
     read_stream,
     read_streams,
 )
 from .process import BLOCKED, end, run, signals_blocked
+from .variables import option
 
 PLAIN = re.compile(r"[^\s#'\"\\$`]*").fullmatch
 """Whether a value needs no quotes in a dotenv file: ``docker run --env-file`` would keep them."""
 
-account_option = click.option("--account", callback=check_account, help="Sign as this account.")
+signing_account_option = account_option("Sign as this account.")
 
 
 @click.command("exec", cls=GroupedCommand, context_settings={"allow_interspersed_args": False})
 @emulator_options
 @log_options("warning")
-@account_option
+@signing_account_option
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def exec_(
     command: tuple[str, ...],
@@ -68,7 +69,7 @@ def exec_(
             server = listen(emulator, DEFAULT_HOST, 0)
             try:
                 shared = build_child_environment(server.url, account or variables.get("AWS_ACCESS_KEY_ID"))
-                code = run(command, shared | variables)
+                code = run(command, shared | _own_variables(server.url, account) | variables)
             except (OSError, ValueError) as error:
                 click.echo(f"Error: cannot run {command[0]}: {getattr(error, 'strerror', error)}", err=True)
                 code = 127 if isinstance(error, FileNotFoundError) else 126  # as a shell returns
@@ -84,13 +85,18 @@ def _private_variables(emulator: Emulator, account: str | None) -> dict[str, str
     except NotFoundError as error:
         raise click.BadParameter(str(error), param_hint="--account") from None
     token = emulator.settings.control_token
-    return signing | ({"HEALTHIMAGING_EMULATOR_CONTROL_TOKEN": token} if token else {})
+    return signing | ({PREFIX + "CONTROL_TOKEN": token} if token else {})
+
+
+def _own_variables(url: str, account: str | None) -> dict[str, str]:
+    """Return the variables that lead the commands for a running emulator to this one."""
+    return {PREFIX + "URL": url} | ({PREFIX + "ACCOUNT": account} if account else {})
 
 
 @click.command()
 @option("--host", default=DEFAULT_HOST, show_default=True, help="Host of the emulator.")
 @option("--port", default=DEFAULT_PORT, show_default=True, type=Port(1, 65535), help="Port of the emulator.")
-@account_option
+@signing_account_option
 @click.option(
     "--format",
     "form",
@@ -99,21 +105,33 @@ def _private_variables(emulator: Emulator, account: str | None) -> dict[str, str
     type=click.Choice(["shell", "dotenv", "json", "github"]),
     help="Output format; github is for $GITHUB_ENV.",
 )
-def env(host: str, port: int, account: str | None, form: str) -> None:
+@click.option("--unset", is_flag=True, help="Take back in a shell what env has set there.")
+def env(host: str, port: int, account: str | None, form: str, unset: bool) -> None:
     """Print the variables that point SDKs at an emulator: region and credentials only if none are set.
 
     Example: eval "$(healthimaging-emulator env)"
     """
+    if unset:
+        _unset(form)
+        return
     if not re.fullmatch("[A-Za-z0-9_.:-]+", host):
         raise click.BadParameter(f"invalid host {host!r}: expected a name or an address", param_hint="--host")
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    variables = build_variables(url, account)
+    variables = build_variables(url, account) | _own_variables(url, account)
     if form == "json":
         click.echo(json.dumps(variables, indent=2))
         return
     write = {"shell": _shell, "dotenv": _dotenv, "github": "{}={}".format}[form]
     for name, value in variables.items():
         click.echo(write(name, value))
+
+
+def _unset(form: str) -> None:
+    if form != "shell":
+        raise click.UsageError("--unset is for a shell")
+    own = [name for name in (PREFIX + "URL", PREFIX + "ACCOUNT") if name in os.environ]
+    if names := find_variables_of_emulator() + own:
+        click.echo(f"unset {' '.join(names)}")
 
 
 def _shell(name: str, value: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import functools
 import os
-import re
 import stat
 import sys
 from collections.abc import Callable, Iterable
@@ -21,12 +20,13 @@ import msgspec
 from ..credentials import Credentials, is_account_id
 from ..documents import Source, Stream, find_documents
 from ..emulator import Emulator
-from ..errors import InvalidError, invalid, suggestion
+from ..errors import InvalidError, invalid
 from ..healthimaging.baseline import Baseline, count_versions
 from ..objects import FolderObjects
 from ..seeds.build import OnRead
 from ..seeds.loader import Seed, find_fixture, load_seed
-from ..settings import DECLARED, DEFAULT_PORT, PREFIX, Setting, Settings, split_list
+from ..settings import DECLARED, DEFAULT_PORT, Setting, Settings, split_list
+from .variables import option, warn_of_unknown_variables
 
 if TYPE_CHECKING:
     from ..server.listener import Server
@@ -34,15 +34,6 @@ if TYPE_CHECKING:
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_S3 = "s3"
 """Folder of buckets, below the present one; made when something is written there."""
-
-KUBERNETES = re.compile(PREFIX + r"(SERVICE_(HOST|PORT).*|PORT_.*)")
-"""Variables that Kubernetes sets if a service has the name of the emulator."""
-
-
-def option(name: str, *names: str, **attributes: Any) -> Callable[[Any], Any]:
-    """Return an option that an environment variable sets as well."""
-    variable = PREFIX + name.removeprefix("--").replace("-", "_").upper()
-    return click.option(name, *names, envvar=variable, show_envvar=True, **attributes)
 
 
 class SettingType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
@@ -78,11 +69,16 @@ class Port(click.IntRange):
         return DEFAULT_PORT if str(value).startswith("tcp://") else super().convert(value, param, ctx)
 
 
-def check_account(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+def _check_account(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     """Check the option ``--account``."""
     if value is not None and not is_account_id(value):
         raise click.BadParameter(str(invalid("account id", value, "12 digits")))
     return value
+
+
+def account_option(help: str, default: str | None = None) -> Callable[[Any], Any]:
+    """Return the option for an account."""
+    return option("--account", default=default, show_default=default is not None, callback=_check_account, help=help)
 
 
 def _read_credential(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[Credentials]:
@@ -154,14 +150,6 @@ class _ListType(click.ParamType):  # type: ignore[type-arg]  # generic in newer 
         return split_list(rv)
 
 
-def normalize_variables() -> None:
-    """Strip spaces, line ends and quotes that files of variables leave around a value."""
-    for name, value in os.environ.items():
-        if name.startswith(PREFIX):
-            text = value.strip()
-            os.environ[name] = text[1:-1] if re.fullmatch(r"\"[^\"]*\"|'[^']*'", text) else text
-
-
 SEED_OPTIONS = (
     option(
         "--seed",
@@ -212,17 +200,6 @@ def emulator_options(command: Any) -> Any:
 
     every = (*SEED_OPTIONS, *SIGNATURE_OPTIONS, *SETTING_OPTIONS)
     return functools.reduce(lambda command, add: add(command), reversed(every), convert)
-
-
-def warn_of_unknown_variables() -> None:
-    """Warn of variables with the emulator's prefix that no option of any command reads."""
-    commands = getattr(click.get_current_context().find_root().command, "commands", {})
-    known = {str(each.envvar) for command in commands.values() for each in command.params if each.envvar}
-    for name in sorted(os.environ.keys() - known):
-        if name.startswith(PREFIX) and not KUBERNETES.fullmatch(name):
-            nearest = suggestion(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known])
-            hint = nearest.replace("mean ", f"mean {PREFIX}")  # with the prefix, every name would be near
-            click.echo(f"warning: no option has the variable {name}{hint}", err=True)
 
 
 def read_credentials(path: str) -> list[Credentials]:

@@ -1,4 +1,4 @@
-"""``seed``: check, make and fetch seeds."""
+"""``seed``: check and make seeds, and exchange them with a running emulator."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 import click
 import msgspec
 
-from ..credentials import DEFAULT_ACCOUNT
-from ..errors import ForbiddenError, InvalidError, UnreachableError
+from ..errors import InvalidError
 from ..seeds.document import DEFAULT_CREATED_AT, make_schema
 from ..seeds.loader import load_seed
 from ..seeds.mistakes import find_mistakes
 from ..seeds.writer import write_seed
 from .capture import capture
-from .options import InvalidDocument, check_account, load, option, read_streams, summarize
+from .options import InvalidDocument, load, read_streams, summarize
 from .output import output_option, write_output
+from .remote import Running, for_running
 
 
 @click.group()
 def seed() -> None:
-    """Check, make and fetch seeds."""
+    """Check and make seeds, and exchange them with a running emulator."""
 
 
 @seed.command()
@@ -76,26 +76,32 @@ def generate(datastore_id: str, image_set_id: str, image_sets: int | None, outpu
 
 
 @seed.command()
-@click.argument("url")
-@click.option(
-    "--account", default=DEFAULT_ACCOUNT, show_default=True, callback=check_account, help="Account to export."
-)
-@option("--control-token", help="Secret that the emulator requires.  [default: none]")
+@for_running
 @output_option
-def export(url: str, account: str, control_token: str | None, output: str) -> None:
+def export(running: Running, output: str) -> None:
     """Write the present state of a running emulator as a seed.
 
-    Example: healthimaging-emulator seed export http://127.0.0.1:4580 --output my-seed.json
+    Example: healthimaging-emulator seed export --output my-seed.json
     """
-    from ..control.client import RemoteAccount  # imports an HTTP client, which other commands do not need
+    write_output(running.account.export_seed(), output)
 
-    try:
-        exported = RemoteAccount(url, account, control_token=control_token).export_seed()
-    except ForbiddenError as error:
-        raise click.ClickException(f"{error}; give it with --control-token") from None
-    except (InvalidError, UnreachableError) as error:
-        raise click.ClickException(str(error)) from None
-    write_output(exported, output)
+
+@seed.command("load")
+@for_running
+@click.option("--add", is_flag=True, help="Add its image sets and faults, instead of replacing the whole state.")
+@click.argument("sources", nargs=-1, required=True, type=click.Path(readable=False))
+def load_(running: Running, sources: tuple[str, ...], add: bool) -> None:
+    """Let a running emulator begin again with a seed: files, folders, or standard input (-).
+
+    Later resets return to it.
+
+    Example: healthimaging-emulator seed load my-seed.json
+    """
+    loaded = load(read_streams(sources))
+    if add:
+        running.ask("POST", "seed", body=msgspec.Raw(write_seed(loaded.baseline, loaded.faults)))
+    else:
+        running.account.put(loaded)
 
 
 @seed.command()

@@ -32,12 +32,12 @@ from .options import (
     listen,
     log_options,
     make_emulator,
-    option,
     read_stream,
     read_streams,
     summarize,
 )
 from .process import allow_descriptors, end, end_at_next, signals_blocked, wait_for
+from .variables import option
 from .watch import SeedFiles, watching
 
 DESCRIPTORS = 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from email.message import Message
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -78,8 +79,7 @@ class RemoteAccount:
     """
 
     def __init__(self, url: str, id: str = DEFAULT_ACCOUNT, *, control_token: str | None = None) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not _is_url(url):
             raise invalid("url", url, "the URL of an emulator, such as http://127.0.0.1:4580")
         check_account_id(id)
         self.url = url.rstrip("/")
@@ -214,6 +214,13 @@ class RemoteAccount:
             raise UnreachableError(f"cannot reach {self.url}: {error.strerror or error}{hint}") from error
         finally:
             connection.close()
+
+
+def _is_url(url: str) -> bool:
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    return False
 
 
 def _connect(scheme: str, host: str, port: int | None) -> HTTPConnection:

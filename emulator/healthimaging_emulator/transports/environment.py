@@ -56,6 +56,18 @@ def build_variables(url: str, account: str | None = None, given: Mapping[str, st
     return added
 
 
+def find_variables_of_emulator(given: Mapping[str, str] = os.environ) -> list[str]:
+    """Return the names of those ``given`` variables that have the values of ``build_variables``.
+
+    There are none if no endpoint is given. A region or credentials of the user's own stay, unless they are the same.
+    """
+    url, key = given.get("AWS_ENDPOINT_URL_MEDICAL_IMAGING"), given.get("AWS_ACCESS_KEY_ID", "")
+    if url is None:
+        return []
+    added = build_variables(url, key if re.fullmatch("[0-9]{12}", key) else None, {})
+    return [name for name, value in added.items() if given.get(name) == value]
+
+
 def build_child_environment(
     url: str, account: str | None = None, given: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
