@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -62,7 +63,7 @@ def test_exec_returns_the_exit_code_of_the_command() -> None:
     assert (missing.returncode, missing.stderr.count("\n")) == (127, 1)
 
 
-def test_serve_serves_until_it_is_told_to_stop() -> None:
+def test_serve_serves_until_it_is_told_to_stop_and_saves(tmp_path: Path) -> None:
     program = """
 import re, threading, urllib.request
 module = importlib.import_module("healthimaging_emulator.cli.serve")
@@ -71,17 +72,23 @@ said = []
 def ask(text, err=False):
     url = re.search(r"http://[\\d.:]+", text)[0]
     said.append(urllib.request.urlopen(f"{url}/_emulator/health").status)
-    threading.Timer(0, signal.raise_signal, [signal.SIGINT]).start()
+    threading.Thread(target=interrupt, daemon=True).start()
+
+def interrupt():
+    while signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        pass  # until it waits for the signal
+    signal.raise_signal(signal.SIGINT)
 
 module._say = ask
-sys.argv = ["serve", "--port", "0"]
+sys.argv = ["serve", "--port", "0", "--save", "state.json"]
 try:
     module.serve()
 finally:
     print(said)
 """
-    finished = run(program.replace("    module.serve()", "    os._exit = sys.exit\n    module.serve()"))
+    finished = run(program.replace("    module.serve()", "    os._exit = sys.exit\n    module.serve()"), cwd=tmp_path)
     assert finished.stdout == "[200]\n", finished.stderr
+    assert "datastores" in json.loads((tmp_path / "state.json").read_text())
 
 
 @pytest.mark.newest_boto3

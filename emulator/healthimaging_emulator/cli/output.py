@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,10 @@ class Output:
 
     def write(self, document: bytes) -> None:
         """Write the seed and put everything into its place."""
-        self._staged.write_bytes(_format(document))
+        with self._staged.open("wb") as file:
+            file.write(_format(document))
+            file.flush()
+            os.fsync(file.fileno())  # or a crash of the machine could leave an empty file in the place of the old one
         if self._path.exists():
             shutil.copymode(self._path, self._staged)
         if self.files.exists():

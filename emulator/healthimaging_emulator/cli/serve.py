@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import ssl
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from importlib.metadata import version
@@ -14,12 +13,12 @@ from typing import Any
 import click
 
 from ..control.access import is_loopback
-from ..credentials import DEFAULT_REGION
+from ..credentials import DEFAULT_ACCOUNT, DEFAULT_REGION
 from ..documents import Stream
+from ..emulator import Emulator
 from ..healthimaging.baseline import Baseline
-from ..seeds.loader import find_fixture
+from ..seeds.loader import Seed, find_fixture
 from ..server.listener import Server
-from ..server.tls import load_certificate, make_self_signed
 from ..settings import DEFAULT_PORT
 from ..transports.environment import make_endpoint
 from .log import background_log
@@ -37,6 +36,8 @@ from .options import (
     summarize,
 )
 from .process import allow_descriptors, end, end_at_next, signals_blocked, wait_for
+from .save import SavedAccounts
+from .tls import make_context
 from .variables import option
 from .watch import SeedFiles, watching
 
@@ -59,6 +60,12 @@ OPEN = "anybody who can reach {host} can control this emulator; set --control-to
 )
 @emulator_options
 @option("--watch", is_flag=True, help="Load the seed and the faults again when their files change.")
+@option(
+    "--save",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, readable=False),
+    help="Write the accounts as seeds to FILE and beside it at the end, and begin with them if they are there.",
+)
 @option("--tls-cert", type=click.Path(readable=False), help="A certificate in PEM, to serve over TLS.")
 @option("--tls-key", type=click.Path(readable=False), help="Its key.")
 @option(
@@ -78,6 +85,7 @@ def serve(
     log_level: str,
     log_format: str,
     watch: bool,
+    save: str | None,
     tls_cert: str | None,
     tls_key: str | None,
     tls_self_signed: str | None,
@@ -92,29 +100,37 @@ def serve(
     rules = read_stream(faults) if faults else None
     files = SeedFiles(sources, rules)
     loaded = files.load()
+    saved = SavedAccounts(save) if save else None
     names = [name for name in (host, *settings["control_hosts"]) if name not in ("", "0.0.0.0", "::")]
-    context, authority = _tls(tls_cert, tls_key, tls_self_signed, names)
+    context, authority = make_context(tls_cert, tls_key, tls_self_signed, names)
     allow_descriptors(settings["max_connections"] + DESCRIPTORS)
     with signals_blocked(STOPPING):
         with background_log(log_level, log_format):
             emulator = make_emulator(loaded, settings)
+            if saved:
+                saved.restore(emulator)
             server = listen(emulator, host, port, context)
             if not settings["control_token"] and not is_loopback(host):
                 _say(f"warning: {OPEN.format(host=host)}", err=True)
-            _say(
-                _banner(
-                    server,
-                    sources,
-                    loaded.baseline,
-                    _exports(emulator.signing_variables(), authority),
-                )
-            )
+            _say(_banner(server, *_origin(sources, loaded, saved), _exports(emulator.signing_variables(), authority)))
             with watching(files, emulator) if watch else nullcontext():
                 wait_for(STOPPING)
                 end_at_next(STOPPING)
             server.stop()
+            code = _save(saved, emulator)
             deliver_events(emulator)
-        end(0)
+        end(code)
+
+
+def _save(saved: SavedAccounts | None, emulator: Emulator) -> int:
+    """Save the accounts, if they are to be saved, and return the exit code."""
+    try:
+        if saved:
+            saved.save(emulator)
+    except click.ClickException as error:
+        _say(f"Error: {error.message}", err=True)
+        return 1
+    return 0
 
 
 def _say(text: str, *, err: bool = False) -> None:
@@ -122,32 +138,13 @@ def _say(text: str, *, err: bool = False) -> None:
         click.echo(text, err=err)
 
 
-def _tls(
-    cert: str | None, key: str | None, made: str | None, names: list[str]
-) -> tuple[ssl.SSLContext | None, Path | None]:
-    """Return the context of the server, and the file of the authority that clients must trust."""
-    if (cert is None) != (key is None) or (cert is not None and made is not None):
-        raise click.UsageError("give --tls-cert and --tls-key, or --tls-self-signed")
-    try:
-        if cert is not None and key is not None:
-            return load_certificate(cert, key), None
-        if made is None:
-            return None, None
-        context, authority = make_self_signed(names)
-        Path(made).write_bytes(authority)
-        return context, Path(made).absolute()
-    except ImportError as error:
-        raise click.ClickException(str(error)) from None
-    except ValueError as error:
-        raise click.UsageError(f"no certificate can be made for {', '.join(names)}: {error}") from None
-    except ssl.SSLError:
-        raise click.ClickException(
-            f"TLS: expected {cert} and {key} to be a certificate and its key in PEM, unencrypted"
-        ) from None
-    except OSError as error:
-        raise click.ClickException(
-            f"TLS: {made if cert is None else f'{cert}, {key}'}: {error.strerror or error}"
-        ) from None
+def _origin(
+    sources: Sequence[str | Stream], loaded: Seed, saved: SavedAccounts | None
+) -> tuple[Sequence[object], Baseline]:
+    """Return the sources of the default account, and what it begins with."""
+    if saved and DEFAULT_ACCOUNT in saved.seeds:
+        return [saved.path], saved.seeds[DEFAULT_ACCOUNT].baseline
+    return sources, loaded.baseline
 
 
 def _exports(signing: dict[str, str], authority: Path | None) -> str:
@@ -162,7 +159,7 @@ def _exports(signing: dict[str, str], authority: Path | None) -> str:
     return "\n             ".join(f"export {line}" for line in lines)
 
 
-def _banner(server: Server, sources: Sequence[str | Stream], baseline: Baseline, exports: str) -> str:
+def _banner(server: Server, sources: Sequence[object], baseline: Baseline, exports: str) -> str:
     endpoint = make_endpoint(server.url)
     key = next(((datastore, image_set) for datastore in baseline for image_set in baseline[datastore]), ("...", "..."))
     return f"""\
