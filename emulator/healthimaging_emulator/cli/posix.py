@@ -51,6 +51,8 @@ def signals_blocked(signals: Collection[signal.Signals]) -> Iterator[None]:
 
 def end_at_next(signals: Collection[signal.Signals]) -> None:
     """End the process with exit code 1 at the next of these signals, which must be blocked."""
+    for together in signal.sigpending() & set(signals):  # with the first one, however late this thread runs
+        signal.sigwait({together})
     begun = time.monotonic()
 
     def wait() -> None:
