@@ -37,7 +37,8 @@ live: $(VENV)/.test
 screenshots: $(VENV)/.test
 	$(BIN)/python -m tests.console.screenshots
 
-# The lowest versions that pyproject.toml allows, on the lowest Python. Left out are tests that have environments of their own.
+# The lowest versions that pyproject.toml allows, on the lowest Python. Left out are tests that install environments of their
+# own, and those that do not depend on the versions.
 NOT_LOWEST := clients console fuzz scale test_documents.py test_environments.py test_errors_page.py test_examples.py \
     test_expressions.py test_package.py test_site.py test_soak.py
 lowest: $(VENV)/.test

@@ -50,10 +50,10 @@ CREDENTIALS = {
 }
 """A reader has set these, as the documents say; nothing leads to the emulator."""
 
-REGISTRY = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
-REGISTRY["PIP_CACHE_DIR"] = str(Path("~/.cache/pip").expanduser())
-REGISTRY["PIP_NO_COMPILE"] = "0"  # which is no: compiling all that is installed takes long
-"""How pip reaches its registry from here."""
+PIP_VARIABLES = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
+PIP_VARIABLES["PIP_CACHE_DIR"] = str(Path("~/.cache/pip").expanduser())
+PIP_VARIABLES["PIP_NO_COMPILE"] = "0"  # pip reads 0 as: do not compile, which would take long
+"""Settings of pip that a reader has too, such as an index or a certificate."""
 
 
 class Block(NamedTuple):
@@ -139,7 +139,7 @@ class Reader:
             "HOME": str(self._home),
             "HEALTHIMAGING_EMULATOR_PORT": str(self._port),
         }
-        return bash(self._localize(command), folder, CREDENTIALS | REGISTRY | variables)
+        return bash(self._localize(command), folder, CREDENTIALS | PIP_VARIABLES | variables)
 
     def _find_environment(self, block: Block) -> Path:
         """Return the environment that the page has made, or else one with the extras that it has named."""
@@ -243,7 +243,7 @@ def install_extras(extras: frozenset[str], *libraries: str) -> Path:
 def started(command: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
     # A run of all tests inside the tests would have no end: collecting them shows that everything they need is there.
     variables = {"HEALTHIMAGING_EMULATOR_PORT": "0", "PYTEST_ADDOPTS": "--collect-only -q --cov-fail-under=0"}
-    variables["PIP_NO_COMPILE"] = "0"  # which is no: compiling all that is installed takes long
+    variables["PIP_NO_COMPILE"] = "0"  # pip reads 0 as: do not compile, which would take long
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "VIRTUAL_ENV"))}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}" if command.startswith("uv") else os.environ["PATH"]
     with subprocess.Popen(

@@ -12,7 +12,7 @@ import pytest
 
 from healthimaging_emulator import Emulator, Fault, InvalidError, LimitExceededError, RemoteAccount, Server
 from healthimaging_emulator.clock import Clock
-from healthimaging_emulator.journal import MAX_ATTEMPTS, Journal
+from healthimaging_emulator.journal import MAX_ANSWER, MAX_ATTEMPTS, Journal
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, SAMPLE, path
 from tests.raw import JSON, Client, exchange, request, until
@@ -252,7 +252,7 @@ def test_long_texts_of_a_client_are_cut_in_the_journal() -> None:
     ids=["wide", "one wide character", "many attempts"],
 )
 def test_the_journal_takes_a_bounded_share_of_memory(calls: int, attempts: int, text: str) -> None:
-    """With 1,000 accounts, all of their journals together take less than 7.5 GB."""
+    """With 1,000 accounts, all of their journals together take less than 10 GB."""
     clock = Clock()
     journal = Journal(clock)
     tracemalloc.start()
@@ -263,9 +263,9 @@ def test_the_journal_takes_a_bounded_share_of_memory(calls: int, attempts: int, 
                 call, attempt = journal.begin("POST", f"/{number}{text}", headers, clock.read())
                 identifiers = {"datastoreId": [f"{number}{text}"], "imageSetId": [f"{number}{text}"]}
                 call.identify("CopyImageSet", identifiers, {"nextToken": f"{number}{text}"}, None)
-                journal.end(call, attempt, 400, "ValidationException")
+                journal.end(call, attempt, 400, "ValidationException", f"{number}{text}"[:MAX_ANSWER])
         del call, attempt
-        assert tracemalloc.get_traced_memory()[0] < 7_500_000
+        assert tracemalloc.get_traced_memory()[0] < 10_000_000
     finally:
         tracemalloc.stop()
     kept = journal.snapshot()

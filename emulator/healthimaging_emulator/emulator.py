@@ -157,12 +157,12 @@ class Emulator:
     @cached_property
     def app(self) -> Flask:
         """The WSGI application, for Flask's test client or a server of your own."""
-        from .console.routes import make_blueprint as make_console
-        from .control.routes import make_blueprint  # imports Flask, which a client in process does not need
+        from .console.routes import make_console_blueprint
+        from .control.routes import make_control_blueprint  # imports Flask, which a client in process does not need
         from .transports.targets import CONTROL_PREFIX
         from .transports.wsgi import create_app
 
-        blueprints = [make_blueprint(self._accounts, self.settings, CONTROL_PREFIX), make_console()]
+        blueprints = [make_control_blueprint(self._accounts, self.settings, CONTROL_PREFIX), make_console_blueprint()]
         return create_app(self._pipeline, blueprints, self.settings)
 
     def client(self, *, backoff: bool = True, **options: Any) -> BaseClient:

@@ -34,7 +34,7 @@ class DatastoreHandle:
                 yield self.image_set(record.image_set_id)
 
     def list_image_sets(self, after: str, size: int, search: str = "") -> list[ImageSet]:
-        """Return the next ``size`` image sets behind an id, in the order of the ids.
+        """Return the next ``size`` image sets after an id, in the order of the ids.
 
         ``search`` is a text that the id, the state, the status or a DICOM attribute must contain, in any case.
         """

@@ -43,7 +43,7 @@ class FaultsInterface(Protocol):
         ...
 
     def move(self, id: str, position: int) -> None:
-        """Move a fault to a place in the order, from 1; a place behind the last one is the last.
+        """Move a fault to a place in the order, from 1; a larger number than there are faults means the end.
 
         Raises ``NotFoundError``, and ``InvalidError`` for a place below 1.
         """

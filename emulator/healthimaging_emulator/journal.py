@@ -39,7 +39,7 @@ DEFAULT_LIMIT = 1000
 """Calls that are kept by default."""
 
 MEAN_SIZE = 2000
-"""Bytes that calls may have in JSON on average before fewer are kept; one with four attempts has about 1,200."""
+"""Mean size of a call in JSON, in bytes, up to which all are kept; a call with four attempts has about 1,700."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -165,8 +165,8 @@ class _Shortener:
 class JournalSnapshot(Sequence[Call]):
     """Calls, oldest first, and how many older ones were ``dropped``.
 
-    ``first`` is the id of the oldest call that is kept, or of the next call. ``last`` is the number of the last change
-    of the journal.
+    ``first`` is the id of the oldest call, or the next id if there is none. ``last`` is the number of the last
+    change of the journal.
     """
 
     def __init__(self, calls: Sequence[Call], dropped: int = 0, *, first: int = 1, last: int = 0) -> None:
@@ -225,9 +225,9 @@ class _Entry:
 class Journal:
     """Records the calls of one account.
 
-    The last ``limit`` calls are kept, or fewer if they have more than ``MEAN_SIZE`` bytes each, on average, in JSON;
-    the last one is always kept. In memory they take about three times as much, at worst five times: less than 10 MB
-    by default.
+    Keeps the last ``limit`` calls, but at most ``MEAN_SIZE`` bytes of JSON for each, and 2 MB for all if the limit is
+    below 1,000; the newest call always stays. In memory they take about three times as much, at worst five times: less
+    than 10 MB by default.
 
     Every change has a number, so that a reader can ask for what has changed since. ``clear`` does not restart them.
     """
@@ -274,7 +274,8 @@ class Journal:
                 retry_mode=mode and mode[1],
             )
             entry = self._entries.setdefault(_key(new), _Entry(new))
-            self._begun += entry.call is new
+            if entry.call is new:
+                self._begun += 1
             if len(self._entries) > self._limit:
                 self._drop_oldest()
             call = entry.call

@@ -141,7 +141,7 @@ class Pipeline:
             response = replace(response, headers={**response.headers, "x-emulator-fault": names})
         if exchange.is_answered:
             code = response.headers.get("x-amzn-ErrorType")
-            account.journal.end(call, attempt, response.status, code, begin_answer(response))
+            account.journal.end(call, attempt, response.status, code, excerpt_body(response))
         else:
             account.journal.end(call, attempt, None, None)
         return response
@@ -203,11 +203,11 @@ def answer_error(error: Exception, request: Request) -> Response:
     return serialize_error(error)
 
 
-def begin_answer(response: Response) -> str | None:
-    """Return the beginning of the body of a response, for the journal; None if it is no text."""
+def excerpt_body(response: Response) -> str | None:
+    """Return the first characters of a body for the journal, or None if it is not text."""
     try:
         return response.body[:MAX_ANSWER].decode()
-    except UnicodeDecodeError as error:
+    except UnicodeDecodeError as error:  # perhaps only because the cut is inside a character
         return response.body[: error.start].decode() if error.start > MAX_ANSWER - 4 else None
 
 

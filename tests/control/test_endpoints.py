@@ -29,9 +29,9 @@ from healthimaging_emulator import (
     UnreachableError,
 )
 from healthimaging_emulator.accounts import Account, Accounts
-from healthimaging_emulator.control.routes import make_blueprint
+from healthimaging_emulator.control.routes import make_control_blueprint
 from healthimaging_emulator.messages import Response
-from healthimaging_emulator.pipeline import begin_answer
+from healthimaging_emulator.pipeline import excerpt_body
 from healthimaging_emulator.seeds.loader import load_seed
 from healthimaging_emulator.server.connection import ServedExchange
 from healthimaging_emulator.server.listener import Server
@@ -375,14 +375,14 @@ def test_the_journal_has_the_beginning_of_an_answer_if_it_is_text(
     with emulator.serve() as server, suppress(ConnectionResetError):
         exchange(server, request("POST", target))
     (attempt,) = emulator.calls[0].attempts
-    assert attempt.answer == answer or attempt.answer.startswith("<html>")  # type: ignore[union-attr]
+    assert (attempt.answer and attempt.answer[:6]) == answer
 
 
 def test_an_answer_is_cut_between_characters() -> None:
     whole = Response(200, {}, "é".encode() * 1000)
-    assert begin_answer(whole) == "é" * 250
-    assert begin_answer(Response(200, {}, b"x" + whole.body)) == "x" + "é" * 249
-    assert begin_answer(Response(200, {}, b"x\xff")) is None
+    assert excerpt_body(whole) == "é" * 250
+    assert excerpt_body(Response(200, {}, b"x" + whole.body)) == "x" + "é" * 249
+    assert excerpt_body(Response(200, {}, b"x\xff")) is None
 
 
 def test_the_journal_has_rejected_requests_too(emulator: Emulator, ask: Ask) -> None:
@@ -616,23 +616,18 @@ def test_image_sets_are_listed_page_by_page_in_the_order_of_their_ids(ask: Ask) 
 
 
 @pytest.mark.parametrize(
-    ("search", "found"),
+    ("datastore_id", "search", "found"),
     [
-        (SAMPLE[:9].upper(), 1),
-        ("Copying_With", 1),
-        ("demo^patient 1", 3),
-        ("  ", 19),
-        ("no such text", 0),
+        (DATASTORE, SAMPLE[:9].upper(), 1),
+        (DATASTORE, "Copying_With", 1),
+        (OTHER_DATASTORE, "demo^patient 1", 3),
+        (DATASTORE, "  ", 19),
+        (DATASTORE, "no such text", 0),
     ],
 )
-def test_image_sets_are_searched_by_any_text(ask: Ask, search: str, found: int) -> None:
-    stores = (OTHER_DATASTORE,) if "demo" in search else (DATASTORE,)
-    listed = [
-        each["imageSetId"]
-        for store in stores
-        for each in ask("GET", f"/datastores/{store}/imageSets?search={quote(search)}")["imageSets"]
-    ]
-    assert len(listed) == found, listed
+def test_image_sets_are_searched_by_any_text(ask: Ask, datastore_id: str, search: str, found: int) -> None:
+    listed = ask("GET", f"/datastores/{datastore_id}/imageSets?search={quote(search)}")["imageSets"]
+    assert len(listed) == found
 
 
 def test_a_search_has_pages(ask: Ask) -> None:
@@ -1114,7 +1109,7 @@ def ask_failing(monkeypatch: pytest.MonkeyPatch) -> AskFailing:
         accounts = Accounts(load_seed({}), Settings())
         monkeypatch.setattr(accounts, "get", fail)
         app = Flask("failing")
-        app.register_blueprint(make_blueprint(accounts, Settings(), "/_emulator"), url_prefix="/_emulator")
+        app.register_blueprint(make_control_blueprint(accounts, Settings(), "/_emulator"), url_prefix="/_emulator")
         response = app.test_client().get("/_emulator/clock")
         return response.status_code, response.json
 

@@ -80,7 +80,7 @@ def state() -> tuple[bytes, int]:
 
 
 def check(operation: str, arguments: dict[str, Any]) -> tuple[str | None, str]:
-    """Send a request twice, and check both answers. Return the code and the message of the first one, if refused."""
+    """Send a request and check its answer. Return the code and the message of the first one, if refused."""
     before = state()
     code, parsed = check_answer(operation, send(operation, arguments))
     is_read = operation.startswith(("Get", "List", "Search"))

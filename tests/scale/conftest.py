@@ -1,4 +1,4 @@
-"""Fixtures: each balancer before replicas that all tests of a module share."""
+"""A fixture for each balancer."""
 
 from __future__ import annotations
 

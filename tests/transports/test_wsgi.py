@@ -255,12 +255,14 @@ def test_head_is_answered_with_the_headers_alone(demo_server: Server, target: st
 
 @pytest.mark.parametrize(
     ("method", "target"),
-    [("HEAD", path()), ("HEAD", "/_emulator/health"), ("DELETE", "/_emulator/calls"), ("OPTIONS", "/")],
+    [("HEAD", path()), ("HEAD", "/_emulator/health"), ("DELETE", "/_emulator/calls"), ("OPTIONS", "/"), ("GET", "/")],
 )
 def test_an_answer_without_a_body_has_one_empty_chunk(method: str, target: str) -> None:
     """Without any chunk, hypercorn sends 500."""
     app = Emulator.from_seed(cors_origins=["*"]).app
-    environ = create_environ(target, method=method, headers={"Access-Control-Request-Method": "PUT"})
+    environ = create_environ(
+        target, method=method, headers={"Access-Control-Request-Method": "PUT", "Accept": "text/html"}
+    )
     assert list(app.wsgi_app(environ, lambda *_: io.BytesIO().write)) == [b""]
 
 

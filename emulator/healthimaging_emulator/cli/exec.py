@@ -105,7 +105,7 @@ def _own_variables(url: str, account: str | None) -> dict[str, str]:
     type=click.Choice(["shell", "dotenv", "json", "github"]),
     help="Output format; github is for $GITHUB_ENV.",
 )
-@click.option("--unset", is_flag=True, help="Take back in a shell what env has set there.")
+@click.option("--unset", is_flag=True, help="Print the commands that remove the variables of env.")
 def env(host: str, port: int, account: str | None, form: str, unset: bool) -> None:
     """Print the variables that point SDKs at an emulator: region and credentials only if none are set.
 

@@ -1,7 +1,7 @@
 """The log of a command that serves, on standard error: lines for people, or JSON. It blocks no request.
 
 A request only puts a record into a queue; a thread of its own makes the line and writes it. So a log that nobody reads
-costs lines, but no time. A record must hold nothing that makes another line later.
+costs lines, but no time. The thread formats a record later: of a call, it reads only what does not change any more.
 """
 
 from __future__ import annotations

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, redirect, send_from_directory
+
+FOLDER = Path(__file__).parent / "static"
 
 POLICY = "; ".join(
     (
@@ -21,9 +24,9 @@ POLICY = "; ".join(
 """The Content-Security-Policy: scripts, styles and data come from the emulator alone, and no text becomes a script."""
 
 
-def make_blueprint() -> Blueprint:
+def make_console_blueprint() -> Blueprint:
     """Make Flask's routes to the page and its files."""
-    blueprint = Blueprint("console", __name__, root_path=__file__.rpartition("/")[0])
+    blueprint = Blueprint("console", __name__)
     options: dict[str, Any] = {"provide_automatic_options": False, "strict_slashes": True}
     blueprint.add_url_rule("", "enter", lambda: redirect("_emulator/"), **options)
     blueprint.add_url_rule("/", "page", lambda: _send("index.html"), **options)
@@ -32,7 +35,7 @@ def make_blueprint() -> Blueprint:
 
 
 def _send(name: str) -> Response:
-    response = send_from_directory(f"{__file__.rpartition('/')[0]}/static", name)
+    response = send_from_directory(FOLDER, name)
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["X-Content-Type-Options"] = "nosniff"

@@ -42,7 +42,7 @@ STATUSES: dict[type[EmulatorError], tuple[int, str]] = {
 log = logging.getLogger("healthimaging_emulator")
 
 
-def make_blueprint(accounts: Accounts, settings: Settings, prefix: str) -> Blueprint:
+def make_control_blueprint(accounts: Accounts, settings: Settings, prefix: str) -> Blueprint:
     """Make Flask's routes to the endpoints, for callers that the settings admit."""
     policy = AccessPolicy(settings.control_token, settings.control_hosts, settings.cors_origins)
     blueprint = Blueprint("control", __name__)

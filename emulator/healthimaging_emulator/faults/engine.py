@@ -211,10 +211,7 @@ class Faults:
             del self._active[id]
 
     def switch(self, id: str, *, on: bool) -> None:
-        """Switch a fault on or off. Off, its stalls and delays end, and it keeps its place and its counts.
-
-        Raises ``NotFoundError``.
-        """
+        """See ``FaultsInterface``."""
         with self._lock:
             active = self._find(id)
             active.is_on = on
@@ -222,10 +219,7 @@ class Faults:
                 self._release(active)
 
     def move(self, id: str, position: int) -> None:
-        """Move a fault to a place in the order, from 1; a place behind the last one is the last.
-
-        Raises ``NotFoundError``, and ``InvalidError`` for a place below 1.
-        """
+        """See ``FaultsInterface``."""
         if position < 1:
             raise invalid("position", position, "a number from 1 on")
         with self._lock:

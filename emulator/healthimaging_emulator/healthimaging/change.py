@@ -164,9 +164,8 @@ class Draft:
         if frames:
             self.record = structs.replace(self.record, frames={**self.record.frames, **frames})
 
-    def note_copy(self, other: Draft, *, is_source: bool) -> None:
-        """Note that the latest version is copied to the latest version of another image set, or from it."""
-        direction: Literal["from", "to"] = "to" if is_source else "from"
+    def note_copy(self, direction: Literal["from", "to"], other: Draft) -> None:
+        """Note a copy between the latest versions of this and of another image set."""
         copy = Copy(self.latest.version_id, direction, other.record.image_set_id, other.latest.version_id)
         self.record = structs.replace(self.record, copies=(*self.record.copies, copy)[-MOST_COPIES:])
 

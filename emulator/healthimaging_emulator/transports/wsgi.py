@@ -79,7 +79,7 @@ class _Service:
             return self._control(environ, start_response)
         if _is_browser_at_root(environ):
             start_response("302 Found", [("Location", f"{CONTROL_PREFIX[1:]}/"), ("Content-Length", "0")])
-            return []
+            return [b""]
         request = read_request(environ, self._max_body)
         exchange: Exchange = environ.get(EXCHANGE_KEY) or Exchange()
         response = drive(self._pipeline.handle(request, exchange), exchange)

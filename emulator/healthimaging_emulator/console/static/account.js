@@ -2,7 +2,7 @@
 
 import { act } from "./actions.js";
 import { ask, download, session } from "./api.js";
-import { button, element, labelled, showOnce } from "./dom.js";
+import { button, element, labelled, showIfChanged } from "./dom.js";
 import * as format from "./format.js";
 
 const PARTS = ["changes", "faults", "calls", "clock"];
@@ -16,7 +16,7 @@ export function account() {
   async function refresh() {
     const [clock, pending] = await Promise.all([ask("GET", "clock"), ask("GET", "transitions")]);
     now.textContent = `${format.date(clock.now)} UTC, ${clock.isFrozen ? "frozen" : "running"}`;
-    showOnce(transitions, pending.transitions, showTransitions);
+    showIfChanged(transitions, pending.transitions, showTransitions);
   }
 
   const node = element(

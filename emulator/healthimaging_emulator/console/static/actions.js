@@ -1,6 +1,6 @@
-// What a person does here: it is done through the control API, and said.
+// User actions: send a request to the control API, and show its outcome.
 
-/** Do something, then say that it is done. What the emulator refuses is said in its own words. Returns whether it is done. */
+/** Run an action, then show "done" or the error. Returns whether it succeeded. */
 export async function act(work, done) {
   try {
     await work();

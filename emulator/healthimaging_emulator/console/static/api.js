@@ -7,8 +7,8 @@ const base = new URL(".", document.baseURI);
 /** The emulator's URL, for the lines that connect clients. */
 export const emulatorUrl = new URL("..", base).href.replace(/\/$/, "");
 
-/** What the emulator refused, in its own words. */
-export class Refusal extends Error {
+/** An error that the control API answered. */
+export class ControlError extends Error {
   constructor(status, { code, message, path }) {
     super(path ? `${path}: ${message}` : message);
     Object.assign(this, { status, code });
@@ -27,14 +27,14 @@ export const session = {
   },
 };
 
-/** Send a request. Returns the decoded answer, null if it has no body. Raises Refusal and Unreachable. */
+/** Send a request. Returns the decoded answer, null if it has no body. Raises ControlError and Unreachable. */
 export async function ask(method, path, body) {
   const response = await send(method, path, body);
   const text = await response.text();
   return text ? JSON.parse(text) : null;
 }
 
-/** Get a file, as a Blob. Raises Refusal and Unreachable. */
+/** Get a file, as a Blob. Raises ControlError and Unreachable. */
 export async function download(path) {
   return (await send("GET", path)).blob();
 }
@@ -45,7 +45,7 @@ async function send(method, path, body) {
     const response = await request(method, path, body, token);
     if (response.ok) return response;
     const answer = await response.json().catch(() => ({}));
-    const refusal = new Refusal(response.status, answer.error ?? { message: `the emulator answered ${response.status}` });
+    const refusal = new ControlError(response.status, answer.error ?? { message: `the emulator answered ${response.status}` });
     if (!(refusal.code === "Forbidden" && refusal.message.includes("x-emulator-token"))) throw refusal;
     if (sessionStorage.getItem("token") === token) await askForToken(token === null ? "" : refusal.message);
   }

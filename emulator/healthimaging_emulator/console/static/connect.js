@@ -2,7 +2,7 @@
 
 import { copy } from "./actions.js";
 import { emulatorUrl, session } from "./api.js";
-import { button, element, showOnce } from "./dom.js";
+import { button, element, showIfChanged } from "./dom.js";
 
 /** Show how clients connect. */
 export function connect() {
@@ -14,7 +14,7 @@ export function connect() {
     element("p", {}, "AWS's model puts runtime- in front of the host of most operations, so a plain endpoint_url fails. These lines work."),
     snippets,
   );
-  return { node, refresh: async () => showOnce(snippets, session.account, (account) => lines(account).map(snippet)) };
+  return { node, refresh: async () => showIfChanged(snippets, session.account, (account) => lines(account).map(snippet)) };
 }
 
 function snippet([name, text]) {

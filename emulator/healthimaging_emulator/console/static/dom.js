@@ -58,7 +58,7 @@ function replaceKeepingFocus(old, next) {
 }
 
 /** Put other content into a container, unless it shows the same already. */
-export function showOnce(container, value, make) {
+export function showIfChanged(container, value, make) {
   const text = JSON.stringify(value) ?? "";
   if (container.dataset.shown === text) return;
   container.dataset.shown = text;

@@ -47,7 +47,7 @@ function build(schemas, effects, form, add) {
 
   function showEffects() {
     const rows = findEffects(preview.value, effects);
-    known.replaceChildren(element("h3", {}, "What each SDK makes of it"), ...describeEffects(rows));
+    known.replaceChildren(element("h3", {}, "How SDKs react"), ...describeEffects(rows));
   }
 
   form.addEventListener("submit", (event) => {
@@ -114,7 +114,7 @@ function checkbox(changed) {
   return { node: box, read: () => box.checked || undefined };
 }
 
-/** Make a field for text. What cannot be converted is sent as it is: the emulator says what is wrong with it. */
+/** Make a text field. A value that cannot be converted is sent unchanged, so that the emulator names the mistake. */
 function input(attributes, convert, changed, examples = []) {
   const list = element("datalist", { id: `examples-${(lists += 1)}` }, examples.map((value) => element("option", { value })));
   const field = element("input", { ...attributes, list: examples.length ? list.id : null, oninput: changed });

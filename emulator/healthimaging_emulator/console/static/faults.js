@@ -5,7 +5,7 @@ import { ask } from "./api.js";
 import { button, element, showItems } from "./dom.js";
 import { faultForm } from "./fault-form.js";
 
-/** The ten that people need most. */
+/** Faults to add with one click. */
 const USEFUL = [
   ["Throttle the next call", { error: { code: "ThrottlingException" }, times: 1 }],
   ["Throttle the first two attempts", { match: { attempt: [1, 2] }, error: { code: "ThrottlingException" } }],
@@ -41,7 +41,7 @@ export function faults() {
     empty,
     rows,
     element("div", { class: "bar" }, button("Remove all", () => act(() => ask("DELETE", "faults"), "All faults are removed."))),
-    element("h2", {}, "The ten most useful"),
+    element("h2", {}, "Common faults"),
     element("div", { class: "bar wrap" }, USEFUL.map(([name, fault]) => button(name, () => add(fault), { title: JSON.stringify(fault) }))),
     element("h2", {}, "Add a fault"),
     faultForm(add),

@@ -4,7 +4,7 @@ import { download } from "./api.js";
 import { button, element } from "./dom.js";
 import * as format from "./format.js";
 
-const STEP = 12; // pictures for each press of the button
+const FRAMES_PER_CLICK = 12;
 
 /** Show the frames that a metadata document names. */
 export function frames(path) {
@@ -14,7 +14,7 @@ export function frames(path) {
   let ids = null;
 
   async function show() {
-    const wanted = ids.slice(gallery.childElementCount, gallery.childElementCount + STEP);
+    const wanted = ids.slice(gallery.childElementCount, gallery.childElementCount + FRAMES_PER_CLICK);
     const figures = wanted.map((id) => element("figure", {}, element("figcaption", {}, format.shortId(id))));
     gallery.append(...figures);
     more.hidden = gallery.childElementCount >= ids.length;

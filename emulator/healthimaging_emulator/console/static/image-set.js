@@ -2,13 +2,13 @@
 
 import { act, copy } from "./actions.js";
 import { ask } from "./api.js";
-import { button, element, labelled, showItems, showOnce } from "./dom.js";
+import { button, element, labelled, showItems, showIfChanged } from "./dom.js";
 import * as format from "./format.js";
 import { frames } from "./frames.js";
 import { badge } from "./image-sets.js";
 import { showChanges, showDocument } from "./metadata.js";
 
-const FIRST = 50; // versions shown before somebody asks for more
+const FIRST_VERSIONS = 50;
 
 /** Show an image set. */
 export function imageSet(datastoreId, imageSetId) {
@@ -23,18 +23,18 @@ export function imageSet(datastoreId, imageSetId) {
   const older = element("select", { onchange: compare });
   const newer = element("select", { onchange: compare });
   const changes = element("div", { class: "changes" });
-  const document_ = element("div", { class: "document" });
+  const documentPanel = element("div", { class: "document" });
   const pictures = frames(path);
-  let limit = FIRST;
-  let stamp = "";
+  let limit = FIRST_VERSIONS;
+  let shownLatest = "";
 
   const metadata = (versionId) => ask("GET", `${path}/metadata?versionId=${versionId}`);
 
   async function open(versionId) {
     await act(async () => {
-      document_.replaceChildren(...showDocument(versionId, await metadata(versionId)));
-      document_.scrollIntoView({ block: "nearest" });
-      document_.querySelector("h2").focus();
+      documentPanel.replaceChildren(...showDocument(versionId, await metadata(versionId)));
+      documentPanel.scrollIntoView({ block: "nearest" });
+      documentPanel.querySelector("h2").focus();
     }, `Metadata of version ${versionId}.`);
   }
 
@@ -51,9 +51,9 @@ export function imageSet(datastoreId, imageSetId) {
       ask("GET", path),
       ask("GET", "transitions"),
     ]);
-    showOnce(about, tags, () => describe(tags));
+    showIfChanged(about, tags, () => describe(tags));
     const [transition] = transitions.filter(({ imageSetIds }) => imageSetIds.includes(imageSetId));
-    showOnce(pending, transition, () => transition && showTransition(transition, path));
+    showIfChanged(pending, transition, () => transition && showTransition(transition, path));
     const shown = versions.slice(0, limit).map((version, index) => ({
       ...version,
       isLatest: index === 0,
@@ -65,8 +65,8 @@ export function imageSet(datastoreId, imageSetId) {
     showVersionChoice(older, versions, versions[1] ?? versions[0]);
     showVersionChoice(newer, versions, versions[0]);
     const state = JSON.stringify(versions[0]);
-    if (state !== stamp) pictures.read(await ask("GET", `${path}/metadata`));
-    stamp = state;
+    if (state !== shownLatest) pictures.read(await ask("GET", `${path}/metadata`));
+    shownLatest = state;
   }
 
   const node = element(
@@ -84,7 +84,7 @@ export function imageSet(datastoreId, imageSetId) {
     element("h2", {}, "Versions"),
     timeline,
     more,
-    document_,
+    documentPanel,
     element("h2", {}, "What changed between two versions"),
     element("div", { class: "bar" }, labelled("From version", older), labelled("To version", newer), button("Compare", compare)),
     changes,
@@ -144,6 +144,6 @@ function copyLink(datastoreId, { direction, otherImageSetId, otherVersionId }) {
 function showVersionChoice(select, versions, preferred) {
   const chosen = select.value || preferred.versionId;
   const ids = versions.map(({ versionId }) => versionId);
-  showOnce(select, ids, () => ids.map((id) => element("option", { value: id }, id)));
+  showIfChanged(select, ids, () => ids.map((id) => element("option", { value: id }, id)));
   select.value = ids.includes(chosen) ? chosen : preferred.versionId;
 }

@@ -1,10 +1,10 @@
 // The image sets of a data store: searched, and page by page.
 
 import { ask } from "./api.js";
-import { button, element, labelled, showItems, showOnce } from "./dom.js";
+import { button, element, labelled, showItems, showIfChanged } from "./dom.js";
 import * as format from "./format.js";
 
-const PAGE = 50;
+const PAGE_SIZE = 50;
 
 /** Show the image sets of a data store, by default of the first one. */
 export function imageSets(datastoreId) {
@@ -24,7 +24,7 @@ export function imageSets(datastoreId) {
   async function show() {
     const { datastores } = await ask("GET", "datastores");
     place.datastoreId ??= datastores[0]?.datastoreId;
-    showOnce(stores, datastores, () => datastores.map(storeOption));
+    showIfChanged(stores, datastores, () => datastores.map(storeOption));
     stores.value = place.datastoreId ?? "";
     const asked = { ...place };
     const page = place.datastoreId === undefined ? { imageSets: [] } : await ask("GET", address(place));
@@ -51,7 +51,7 @@ export function imageSets(datastoreId) {
 }
 
 function address({ datastoreId, search, after }) {
-  return `datastores/${datastoreId}/imageSets?${new URLSearchParams({ limit: PAGE, after, search })}`;
+  return `datastores/${datastoreId}/imageSets?${new URLSearchParams({ limit: PAGE_SIZE, after, search })}`;
 }
 
 function storeOption({ datastoreId, name, status }) {

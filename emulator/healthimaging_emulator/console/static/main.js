@@ -1,7 +1,7 @@
 // The page: its address says what it shows, and what it shows is asked for again twice a second.
 
 import { ask, session, Unreachable } from "./api.js";
-import { element, showOnce } from "./dom.js";
+import { element, showIfChanged } from "./dom.js";
 import * as format from "./format.js";
 import { account } from "./account.js";
 import { calls } from "./calls.js";
@@ -17,7 +17,7 @@ const PAGES = [
   { path: "account", name: "Account", show: account },
   { path: "connect", name: "Connect", show: connect },
 ];
-const PERIOD = 500; // milliseconds between two looks
+const REFRESH_MILLISECONDS = 500;
 
 const view = document.querySelector("#view");
 const trouble = document.querySelector("#trouble");
@@ -61,9 +61,9 @@ async function refresh() {
 
 async function showSession() {
   const [{ now, isFrozen }, { accounts }] = await Promise.all([ask("GET", "clock"), ask("GET", "accounts")]);
-  showOnce(document.querySelector("#clock"), [format.date(now), isFrozen], ([date, frozen]) => `${date} UTC${frozen ? ", frozen" : ""}`);
+  showIfChanged(document.querySelector("#clock"), [format.date(now), isFrozen], ([date, frozen]) => `${date} UTC${frozen ? ", frozen" : ""}`);
   const known = accounts.some(({ id }) => id === session.account) ? accounts : [...accounts, { id: session.account }];
-  showOnce(accountField, known, () => known.map(({ id, test }) => element("option", { value: id }, test ? `${id} (${test})` : id)));
+  showIfChanged(accountField, known, () => known.map(({ id, test }) => element("option", { value: id }, test ? `${id} (${test})` : id)));
   accountField.value = session.account;
 }
 
@@ -94,5 +94,5 @@ document.addEventListener("acted", ({ detail }) => {
   refresh();
 });
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
-setInterval(() => document.hidden || refresh(), PERIOD);
+setInterval(() => document.hidden || refresh(), REFRESH_MILLISECONDS);
 navigate();

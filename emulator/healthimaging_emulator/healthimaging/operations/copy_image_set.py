@@ -117,8 +117,8 @@ def copy_image_set(input: Input, context: Context) -> Output:
         else:
             target.append(_next_version(input, change.moment.date, target.latest))
             target.add_frames(source.frames)
-        source_draft.note_copy(target, is_source=True)
-        target.note_copy(source_draft, is_source=False)
+        source_draft.note_copy("to", target)
+        target.note_copy("from", source_draft)
         ends = {
             source_draft: partial(_end_source, formerly, is_copied=not isinstance(outcome, str)),
             target: partial(_end_destination, target.latest, outcome),
