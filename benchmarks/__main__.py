@@ -24,7 +24,7 @@ from . import baseline, cases, imports, peers, scale, search, size
 from .measure import IS_SMOKE, Benchmark, Row, explain, run
 
 HERE = Path(__file__).parent
-PACKAGES = ("boto3", "botocore", "flask", "werkzeug", "h11", "msgspec", "moto", "granian")
+PACKAGES = ("boto3", "botocore", "flask", "werkzeug", "httptools", "msgspec", "moto", "granian")
 TABLES: dict[str, tuple[Benchmark, ...]] = {
     "A call": (cases.list_in_process, cases.list_over_http, cases.get_in_process, cases.update_in_process),
     "Load": (cases.throughput,),

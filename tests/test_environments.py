@@ -52,7 +52,7 @@ def test_it_resolves_beside_programs_that_hold_old_versions(tmp_path: Path, prog
     [
         {"flask": "2.2.5", "werkzeug": "2.2.3", "click": "8.0.4", "pyyaml": "6.0.1", "itsdangerous": "2.0.1"},
         {"flask": "3.0.3", "werkzeug": "3.0.6", "click": "8.1.8", "pyyaml": "6.0.2", "pytest": "7.4.4"},
-        {"click": "8.1.8", "typer": "0.12.5", "msgspec": "0.18.6", "h11": "0.14.0"},
+        {"click": "8.1.8", "typer": "0.12.5", "msgspec": "0.18.6", "httptools": "0.6.3"},
     ],
     ids="-".join,
 )

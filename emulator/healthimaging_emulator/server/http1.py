@@ -1,27 +1,30 @@
-"""Read and write HTTP/1.1 without I/O: bytes in, events out; h11 does the parsing.
+"""Read and write HTTP/1.1 without I/O: bytes in, events out; httptools parses fields and chunks.
 
 Strategy:
 
-- Each request has an ``h11.Connection`` of its own. h11 reuses one only if the responses go through it too, and that
-  takes ten times as long as ``write_head``. Bytes behind the end of a request move on to the next one's connection.
-- The parser never holds more than the limits allow, however the bytes arrive: h11 is fed no more than ``max_head``
-  bytes of a request's framing, and the rest waits in ``_unfed``. If h11 then still needs data, the request is refused.
-  h11's own limit only counts while it waits for data, so it would let a head pass that came in one piece.
-- Framing is everything but the content of the body. For a head, that is all of it. For a chunked body, a chunk's
-  shortest possible header and its line ends are free, so the limit is on extensions, padding and trailers together.
-  The free part is less than six times the body, which has a limit too: a request whose bytes never pause ends.
-- Events depend on the bytes alone, not on how they were split.
+- Limits hold and events depend on the bytes alone, however these arrive: a head or a body with a length is only looked
+  at when it is whole, a chunked body line by line.
+- The request line is read here, because llhttp, the parser in httptools, refuses methods that it does not know, and
+  accepts HTTP/0.9, RTSP and several spaces. It reads the headers behind a request line of ours, with a new parser for
+  each request; so it never sees a body, nor what follows an upgrade. Host and Transfer-Encoding are checked here too.
+- A chunked body has another parser, which first gets a head of ours, so that trailers and upgrades do not matter. It
+  does not tell where the body ends. But that is at the end of a line, so it gets no more than one line at a time, and
+  bytes behind the body stay for the next request.
+- The framing of a chunked body, which is everything but its content, may have ``max_head`` bytes. A chunk's shortest
+  possible header and its line ends are free, so the limit is on extensions, padding and trailers together. The free
+  part is less than six times the body, which has a limit too: a request whose bytes never pause ends.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from enum import Enum, auto
 from functools import lru_cache
 from http.client import responses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import h11
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from ..messages import Response
 
@@ -29,6 +32,17 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _TLS_HANDSHAKE = 0x16
 """The first byte of a TLS ClientHello."""
+
+_find_head_end = re.compile(rb"\n\r?\n").search
+"""Finds the empty line. CR may be missing so that such a head is refused at once, not waited for."""
+
+_match_request_line = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/([0-9]\.[0-9])\r\n").match
+
+_REQUEST_LINE = b"POST / HTTP/1.1\r\n"
+_CHUNKED_HEAD = _REQUEST_LINE + b"Transfer-Encoding: chunked\r\n\r\n"
+
+_MAX_DIGITS = 20
+"""Digits of the largest Content-Length that llhttp reads; any more are zeros in front."""
 
 
 class Head(NamedTuple):
@@ -79,6 +93,12 @@ Event = Head | Body | Refused | Signal
 _NO_BODY = Body(b"", 0)
 
 
+class _UnreadableError(Exception):
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.refused = Refused(status, message)
+
+
 class RequestReader:
     """Read the requests of one connection, one after the other: a ``Head``, then a ``Body``, then ``start_next``.
 
@@ -88,34 +108,25 @@ class RequestReader:
     def __init__(self, max_head: int, max_body: Callable[[str], int]) -> None:
         self._max_head = max_head
         self._get_max_body = max_body
-        self._unfed = bytearray()
+        self._buffer = bytearray()
         self._is_ended = False
-        self._start()
-
-    def _start(self) -> None:
-        self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=2 * self._max_head)  # ours is lower
-        self._fed = 0
-        self._free = 0
-        self._chunk = 0
-        self._body = bytearray()
-        self._has_head = self._has_body = self._has_continued = False
-        self._length: int | None = None
-        self._max_body = 0
+        self.start_next()
 
     def start_next(self) -> None:
         """Go on to the next request. Call it only after a complete ``Body``."""
-        if behind := self._h11.trailing_data[0]:
-            self._unfed[:0] = behind
-        self._start()
+        self._searched = 0
+        self._has_head = self._is_awaiting_continue = False
+        self._length = self._max_body = 0
+        self._chunked: tuple[_Chunks, HttpRequestParser] | None = None
 
     @property
     def has_begun(self) -> bool:
-        """Whether bytes of the current request are there."""
-        return self._fed > 0 or bool(self._unfed)
+        """Whether bytes of the next request are there."""
+        return bool(self._buffer)
 
     def receive(self, data: bytes) -> None:
         """Add bytes that the client sent. Empty bytes say that it sends no more."""
-        self._unfed += data
+        self._buffer += data
         self._is_ended = not data
 
     def next_event(self) -> Event:
@@ -123,118 +134,177 @@ class RequestReader:
         try:
             if not self._has_head:
                 return self._read_head()
-            return self._read_body() if self._has_body else _NO_BODY
-        except h11.RemoteProtocolError as error:
-            return Refused(_get_status(error), str(error).partition(": bytearray")[0])
-        except ValueError:  # of h11 before 0.16, which lets Python read a length of thousands of digits
-            return Refused(400, "bad Content-Length")
+            return self._read_chunks(*self._chunked) if self._chunked else self._read_content()
+        except _UnreadableError as error:
+            return error.refused
 
     def _read_head(self) -> Event:
-        if not self._fed:
-            if not self._unfed:
-                return Signal.CLOSED if self._is_ended else Signal.NEED_DATA
-            _check_first_byte(self._unfed[0])
-        request = self._parse()
-        if not isinstance(request, h11.Request):
-            return Signal.NEED_DATA
+        if not self._buffer:
+            return Signal.CLOSED if self._is_ended else Signal.NEED_DATA
+        _check_first_byte(self._buffer[0])
+        end = _find_head_end(self._buffer, self._searched, self._max_head)
+        if end is None:
+            self._check_head_size()
+            self._searched = max(0, len(self._buffer) - len("\n\r"))
+            return self._wait()
+        head = _parse_head(self._take(end.end()))
         self._has_head = True
-        headers = [
-            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in request.headers.raw_items()
-        ]
-        head = Head(
-            request.method.decode("latin-1"),
-            request.target.decode("latin-1"),
-            request.http_version.decode("latin-1"),
-            headers,
-            _keeps_alive(request, headers),
-        )
         self._expect_body(head)
         return head
 
+    def _check_head_size(self) -> None:
+        if len(self._buffer) >= self._max_head:
+            is_line = b"\n" not in self._buffer[: self._max_head]
+            raise _UnreadableError("request line and headers are too long", 414 if is_line else 431)
+
     def _expect_body(self, head: Head) -> None:
-        if head.version not in ("1.0", "1.1"):
-            raise h11.RemoteProtocolError("this server speaks HTTP/1.1", error_status_hint=505)
         fields = dict(head.headers)
+        length = fields.get("content-length", "0")
+        if len(length) > _MAX_DIGITS:
+            raise _UnreadableError("the Content-Length is too long")
+        self._length = int(length)
         is_chunked = "transfer-encoding" in fields
-        length = fields.get("content-length")
-        if is_chunked and length is not None:
-            raise h11.RemoteProtocolError("Content-Length and Transfer-Encoding exclude each other")
-        if length is not None and len(length) > 20:
-            raise h11.RemoteProtocolError("bad Content-Length")
-        self._has_body = is_chunked or length not in (None, "0")
-        if self._has_body:
-            self._length = None if length is None else int(length)
+        if self._length or is_chunked:
             self._max_body = self._get_max_body(head.target)
-            self._fed = len(self._h11.trailing_data[0])
+            self._chunked = _begin_chunks() if is_chunked else None
+            expects = head.version == "1.1" and "100-continue" in _list_options(head.headers, "expect")
+            self._is_awaiting_continue = expects and not self._buffer
 
-    def _read_body(self) -> Event:
-        if self._length is not None and self._length > self._max_body:
+    def _read_content(self) -> Event:
+        if self._length > self._max_body:
             return Body(b"", self._length)
-        while isinstance(event := self._parse(), h11.Data):
-            self._add(event)
-            if len(self._body) > self._max_body:
+        if len(self._buffer) < self._length:
+            return self._wait()
+        return Body(self._take(self._length), self._length) if self._length else _NO_BODY
+
+    def _read_chunks(self, chunks: _Chunks, parser: HttpRequestParser) -> Event:
+        while not chunks.is_complete:
+            allowed = self._max_head - chunks.framing
+            if allowed <= 0:
+                raise _UnreadableError("chunk extensions and trailers are too long", 431)
+            if not self._buffer:
+                return self._wait()
+            end = self._buffer.find(b"\n", 0, allowed) + 1
+            mistake = chunks.feed(parser, self._take(end or allowed))
+            if len(chunks.content) > self._max_body:
                 return Body(b"", self._max_body + 1)
-        if isinstance(event, h11.EndOfMessage):
-            return Body(bytes(self._body), len(self._body))
-        if self._h11.they_are_waiting_for_100_continue and not self._has_continued:
-            self._has_continued = True
-            return Signal.SEND_CONTINUE
-        return Signal.NEED_DATA
+            if mistake:
+                raise _UnreadableError(mistake)
+        return Body(bytes(chunks.content), len(chunks.content))
 
-    def _add(self, data: h11.Data) -> None:
-        self._body += data.data
-        if self._length is None:
-            self._chunk += len(data.data)
-            if data.chunk_end:
-                self._free += len(f"{self._chunk:x}") + len("\r\n\r\n")
-                self._chunk = 0
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
 
-    def _parse(self) -> Any:
-        """Return h11's next event; feed it the bytes that are there, as far as the limit allows."""
-        while (event := self._h11.next_event()) is h11.NEED_DATA and self._feed():
-            pass
-        return event
+    def _wait(self) -> Signal:
+        """Return the signal for a request that is not whole. Raise if the client sends no more."""
+        if self._is_ended:
+            raise _UnreadableError("the connection ended in the middle of the request")
+        is_awaiting, self._is_awaiting_continue = self._is_awaiting_continue, False
+        return Signal.SEND_CONTINUE if is_awaiting else Signal.NEED_DATA
 
-    def _feed(self) -> bool:
-        """Give h11 the next bytes; return whether there were any. Raise if it needs more than the limit."""
-        allowed = self._max_head - (self._fed - len(self._body) - self._free)
-        if allowed <= 0:
-            raise self._exceed_limit()
-        if not self._unfed:
-            if self._is_ended:
-                self._h11.receive_data(b"")
-            return self._is_ended
-        piece = bytes(self._unfed[:allowed])
-        del self._unfed[:allowed]
-        self._h11.receive_data(piece)
-        self._fed += len(piece)
-        return True
 
-    def _exceed_limit(self) -> h11.RemoteProtocolError:
-        if self._has_head:
-            return h11.RemoteProtocolError("chunk extensions and trailers are too long", error_status_hint=431)
-        is_line = b"\n" not in self._h11.trailing_data[0]
-        return h11.RemoteProtocolError(
-            "request line and headers are too long", error_status_hint=414 if is_line else 431
-        )
+class _Chunks:
+    """A chunked body so far. ``framing`` is the size of its framing, without the free part.
+
+    It does not hold its parser, which holds it: a cycle would keep the body in memory until garbage is collected.
+    """
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+        self.framing = 0
+        self.is_complete = False
+        self._chunk = 0
+
+    def feed(self, parser: HttpRequestParser, piece: bytes) -> str | None:
+        """Decode a piece of the body. Return the mistake in it; content in front of that counts."""
+        self.framing += len(piece)
+        try:
+            parser.feed_data(piece)
+        except HttpParserError as error:
+            return str(error)
+        return None
+
+    def on_body(self, data: bytes) -> None:
+        self.content += data
+        self.framing -= len(data)
+        self._chunk += len(data)
+
+    def on_chunk_complete(self) -> None:
+        self.framing -= len(f"{self._chunk:x}") + len("\r\n\r\n")
+        self._chunk = 0
+
+    def on_message_complete(self) -> None:
+        self.is_complete = True
+
+
+def _begin_chunks() -> tuple[_Chunks, HttpRequestParser]:
+    chunks = _Chunks()
+    parser = HttpRequestParser(chunks)
+    parser.feed_data(_CHUNKED_HEAD)
+    return chunks, parser
+
+
+class _Fields:
+    """The headers of a request so far."""
+
+    def __init__(self) -> None:
+        self.headers: list[tuple[str, str]] = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1").rstrip(" \t")))
 
 
 def _check_first_byte(byte: int) -> None:
     if byte == _TLS_HANDSHAKE:
-        raise h11.RemoteProtocolError("this port speaks plain HTTP, not TLS: use an http:// URL")
+        raise _UnreadableError("this port speaks plain HTTP, not TLS: use an http:// URL")
     if byte <= ord(" "):
-        raise h11.RemoteProtocolError("illegal request line")
+        raise _UnreadableError("illegal request line")
 
 
-def _get_status(error: h11.RemoteProtocolError) -> int:
-    return error.error_status_hint if error.error_status_hint in (414, 431, 505) else 400
+def _parse_head(data: bytes) -> Head:
+    line = _match_request_line(data)
+    if line is None:
+        raise _UnreadableError("illegal request line")
+    method, target, version = (part.decode("ascii") for part in line.groups())
+    if version not in ("1.0", "1.1"):
+        raise _UnreadableError("this server speaks HTTP/1.1", 505)
+    headers = _parse_fields(data[line.end() :])
+    _check_host(headers, version)
+    _check_coding(headers)
+    keeps_alive = version == "1.1" and method != "CONNECT" and "close" not in _list_options(headers, "connection")
+    return Head(method, target, version, headers, keeps_alive)
 
 
-def _keeps_alive(request: h11.Request, headers: list[tuple[str, str]]) -> bool:
-    if request.http_version == b"1.0" or request.method == b"CONNECT":  # to its client, a tunnel
-        return False
-    options = ",".join(value for name, value in headers if name == "connection")
-    return not options or "close" not in [option.strip() for option in options.lower().split(",")]
+def _parse_fields(data: bytes) -> list[tuple[str, str]]:
+    fields = _Fields()
+    try:
+        HttpRequestParser(fields).feed_data(_REQUEST_LINE + data)
+    except HttpParserUpgrade:
+        pass
+    except HttpParserError as error:
+        raise _UnreadableError(str(error)) from None
+    return fields.headers
+
+
+def _check_host(headers: list[tuple[str, str]], version: str) -> None:
+    hosts = sum(name == "host" for name, _ in headers)
+    if hosts > 1:
+        raise _UnreadableError("there is more than one Host header")
+    if not hosts and version == "1.1":
+        raise _UnreadableError("the Host header is missing")
+
+
+def _check_coding(headers: list[tuple[str, str]]) -> None:
+    codings = [value.lower() for name, value in headers if name == "transfer-encoding"]
+    if codings not in ([], ["chunked"]):
+        raise _UnreadableError("the only supported Transfer-Encoding is chunked")
+
+
+def _list_options(headers: list[tuple[str, str]], wanted: str) -> list[str]:
+    """Return the items of a list header, in lower case."""
+    return [option.strip().lower() for name, value in headers if name == wanted for option in value.split(",")]
 
 
 @lru_cache(maxsize=128)
