@@ -40,10 +40,8 @@ def _violations_of(member: Member, value: Any, path: str, *, is_sensitive: bool)
 
 
 def _violations(shape: Shape, value: Any, path: str, *, is_sensitive: bool) -> Iterator[str]:
-    shown = "null" if value is None else f"'{_show(value)}'"
-    subject = f"Value at '{path}'" if is_sensitive and value is not None else f"Value {shown} at '{path}'"
     for constraint in ["Member must not be null"] if value is None else _broken_constraints(shape, value):
-        yield f"{subject} failed to satisfy constraint: {constraint}"
+        yield f"{_name_value(value, path, is_sensitive=is_sensitive)} failed to satisfy constraint: {constraint}"
     if isinstance(value, Struct) and isinstance(shape, Structure):
         yield from _violations_of_members(shape, value, f"{path}.", is_sensitive=is_sensitive)
     elif isinstance(shape, List) and value is not None:
@@ -93,6 +91,12 @@ def _describe(shape: Text) -> Iterator[str]:
         yield f"Member must have length greater than or equal to {shape.min_length}"
     if shape.pattern is not None:
         yield f"Member must satisfy regular expression pattern: {shape.pattern}"
+
+
+def _name_value(value: Any, path: str, *, is_sensitive: bool) -> str:
+    if value is None:
+        return f"Value null at '{path}'"
+    return f"Value at '{path}'" if is_sensitive else f"Value '{_show(value)}' at '{path}'"
 
 
 def _show(value: Any) -> str:
