@@ -1,4 +1,4 @@
-"""Run all benchmarks, and write RESULTS.md and results.svg beside this file.
+"""Run all benchmarks, and write RESULTS.md, results.svg and the picture of the README beside this file.
 
 ``BASE`` in the environment is the path of another checkout: then there is a table against it, too. ``SMOKE=1`` only
 shows that every benchmark works, in seconds: it writes nothing, and its exit code is 1 if one failed.
@@ -17,24 +17,57 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import matplotlib as mpl
-from matplotlib import pyplot
-
-from . import baseline, cases, imports, peers, scale, search, size
+from . import (
+    baseline,
+    cases,
+    charts,
+    connections,
+    growth,
+    imports,
+    operations,
+    peers,
+    picture,
+    scale,
+    search,
+    size,
+    suites,
+    writes,
+)
+from .charts import Curve
 from .measure import IS_SMOKE, Benchmark, Row, explain, run
 
 HERE = Path(__file__).parent
-PACKAGES = ("boto3", "botocore", "flask", "werkzeug", "httptools", "msgspec", "moto", "granian")
+PACKAGES = (
+    "boto3",
+    "botocore",
+    "flask",
+    "werkzeug",
+    "httptools",
+    "msgspec",
+    "moto",
+    "granian",
+    "pytest",
+    "pytest-xdist",
+)
 TABLES: dict[str, tuple[Benchmark, ...]] = {
-    "A call": (cases.list_in_process, cases.list_over_http, cases.get_in_process, cases.update_in_process),
-    "Load": (cases.throughput,),
+    "A call": (
+        cases.list_in_process,
+        cases.list_over_http,
+        operations.get_image_set,
+        operations.update_image_set_metadata,
+        operations.search_image_sets,
+        operations.get_image_set_metadata,
+        operations.get_image_frame,
+    ),
+    "Load": (cases.throughput, connections.idle, connections.stalled),
     "Start and stop": (cases.start_of_a_server, cases.start_in_process, cases.embedded_server),
-    "Tests": (cases.a_hundred_tests, size.fresh),
-    "Size": (size.last_page, size.append, size.loading),
+    "Tests": (cases.a_hundred_tests, suites.five_operations, suites.plugin_under_xdist, size.fresh),
+    "Size": (size.last_page, size.append, size.loading, search.loading),
+    "Writes": (writes.update_of_a_large_document, writes.copy_of_many_frames),
     "Search": (search.first, search.pages, search.others),
     "Imports": (imports.job_of_many_files, imports.listing_meanwhile),
     "More than one process": (cases.replicas, scale.processor_time, scale.busiest_replica),
-    "Overhead": (cases.idle_memory, cases.plugin, cases.faults_and_journal),
+    "Overhead": (cases.idle_memory, cases.plugin, cases.faults_and_journal, growth.memory_returns),
 }
 AGAINST_BASE: tuple[Benchmark, ...] = (
     baseline.list_in_process,
@@ -53,58 +86,65 @@ without a tenth at each end. Absolute times depend on the machine and its other 
 {machine}"""
 GROWTH = """## Growth
 
-Time for the last page, of ten entries, server side, by the length of the history:
+Each chart shows the time of one call, or the rate of calls, by the number of things that there are.
 
-{pages}
+![The ratios beside their targets, and the charts of the tables below](results.svg)"""
 
-Requests a second from one process, by the number of connections:
+CURVES: tuple[tuple[str, str, Callable[[], dict[int, float]]], ...] = (
+    ("versions of an image set", "ms for its last page of ten", size.page_time_by_length),
+    ("image sets in a data store", "ms for a search's page of 50", growth.by_image_sets),
+    ("instances in a document", "ms for an update of one attribute", growth.by_document),
+    ("connections", "requests a second", cases.throughput_by_connections),
+    ("accounts", "ms for a page of 50 with boto3", growth.by_accounts),
+    ("faults, none of which matches", "ms for a page of 50 with boto3", growth.by_faults),
+    ("calls in the journal", "ms for a page of 50 with boto3", growth.by_journal),
+)
 
-{rates}
 
-![The ratios beside their targets, time by length, throughput by connections](results.svg)"""
+def measure_curve(number: str, unit: str, measure: Callable[[], dict[int, float]]) -> Curve:
+    """Measure a figure by a number. If it fails, the curve is empty and has the reason."""
+    try:
+        return Curve(number, unit, measure())
+    except Exception as error:  # one that fails must not lose the others
+        return Curve(number, unit, {}, explain(error))
 
 
-class Curve:
-    """A figure by a number, for a table and a chart. If the benchmark fails, it is empty and has the reason."""
-
-    def __init__(self, measure: Callable[[], dict[int, float]], number: str, unit: str) -> None:
-        self.number, self.unit, self.failure = number, unit, ""
-        self.values: dict[int, float] = {}
-        try:
-            self.values = measure()
-        except Exception as error:  # one that fails must not lose the others
-            self.failure = explain(error)
-
-    def table(self) -> str:
-        if self.failure:
-            return _failed(self.failure)
-        lines = [f"| {key:,} | {_number(value)} |" for key, value in self.values.items()]
-        return "\n".join([*_head(self.number, self.unit), *lines])
+def table(curve: Curve) -> str:
+    """Return a curve as a table in Markdown."""
+    if curve.failure:
+        return f"{curve.number}: {_failed(curve.failure)}"
+    lines = [f"| {key:,} | {_number(value)} |" for key, value in curve.values.items()]
+    return "\n".join([*_head(curve.number, curve.unit), *lines])
 
 
 def main() -> None:
     """Measure and write. The exit code is 1 if a benchmark failed."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode, too
     begun = time.perf_counter()
-    sections: list[str] = []
-    rows: list[Row] = []
+    sections = []
+    found: dict[Benchmark, list[Row]] = {}
     for title, benchmarks in _tables().items():
-        found = []
-        for benchmark in benchmarks:
-            for row in run(benchmark):
-                found.append(row)
-                print(line(row), file=sys.stderr, flush=True)
-        rows += found
+        found |= {benchmark: _measure(benchmark) for benchmark in benchmarks}
+        rows = [row for benchmark in benchmarks for row in found[benchmark]]
         head = _head("benchmark", "figure", "spread", "target", "")
-        sections.append("\n".join([f"## {title}", "", *head, *map(line, found)]))
-    pages = Curve(size.page_time_by_length, "versions", "ms a page")
-    rates = Curve(cases.throughput_by_connections, "connections", "requests a second")
+        sections.append("\n".join([f"## {title}", "", *head, *map(line, rows)]))
+    curves = [measure_curve(*each) for each in CURVES]
     introduction = INTRODUCTION.format(machine=machine(), minutes=(time.perf_counter() - begun) / 60)
-    growth = GROWTH.format(pages=pages.table(), rates=rates.table())
+    rows = [row for each in found.values() for row in each]
     with TemporaryDirectory() as folder:
         place = Path(folder) if IS_SMOKE else HERE
-        draw(rows, pages.values, rates.values, place / "results.svg")
-        (place / "RESULTS.md").write_text("\n\n".join([introduction, *sections, growth]) + "\n")
-    sys.exit(any([*(row.failure for row in rows), pages.failure, rates.failure]))
+        charts.draw_results(rows, curves, place / "results.svg")
+        picture.draw(picture.read_panels(found), place)
+        (place / "RESULTS.md").write_text("\n\n".join([introduction, *sections, GROWTH, *map(table, curves)]) + "\n")
+    sys.exit(any([*(row.failure for row in rows), *(curve.failure for curve in curves)]))
+
+
+def _measure(benchmark: Benchmark) -> list[Row]:
+    rows = []
+    for row in run(benchmark):
+        rows.append(row)
+        print(line(row), file=sys.stderr, flush=True)
+    return rows
 
 
 def _tables() -> dict[str, tuple[Benchmark, ...]]:
@@ -124,7 +164,8 @@ def line(row: Row) -> str:
     spread = "" if math.isnan(row.low) else f"{_number(row.low)} to {_number(row.high)}"
     figure = _number(row.figure) + ("" if row.unit == "x" else f" {row.unit}")
     verdict = {True: "met", False: "**missed**", None: ""}[row.is_met]
-    return f"| {row.name} | {figure} | {spread} | {row.target} | {verdict or row.remark} |"
+    note = "; ".join(filter(None, (verdict, row.remark)))
+    return f"| {row.name} | {figure} | {spread} | {row.target} | {note} |"
 
 
 def _failed(reason: str) -> str:
@@ -151,36 +192,6 @@ def machine() -> str:
         f"{os.cpu_count()} cores of {model}; Python {platform.python_version()}; {packages}; "
         f"nginx {said.strip().rpartition('/')[2]}. Commit {commit}."
     )
-
-
-def draw(rows: list[Row], pages: dict[int, float], rates: dict[int, float], file: Path) -> None:
-    """Draw the ratios that have a limit, as a share of it, and how time and throughput grow."""
-    mpl.rcParams.update({"svg.hashsalt": "healthimaging-emulator", "font.size": 8, "axes.spines.top": False})
-    figure, (bars, by_length, by_connections) = pyplot.subplots(1, 3, figsize=(14, 4.2), width_ratios=[2, 1, 1])
-    limited = [row for row in rows if row.target.startswith("at most") and row.figure > 0]
-    shares = [row.figure / float(row.target.split()[-1]) for row in limited]
-    labels = [label(rows, row) for row in limited]
-    bars.barh(labels, shares, color=["#4477aa" if share <= 1 else "#cc6677" for share in shares])
-    bars.axvline(1, color="#222222", linewidth=0.8)
-    bars.invert_yaxis()
-    bars.set_title("share of the limit")
-    for axes, curve, title, x in (
-        (by_length, pages, "ms for the last page", "versions in the history"),
-        (by_connections, rates, "requests a second", "connections"),
-    ):
-        axes.semilogx(list(curve), list(curve.values()), "o-", base=10 if axes is by_length else 2, color="#4477aa")
-        axes.set(title=title, xlabel=x, ylim=(0, 1.2 * max(curve.values(), default=1)))
-    figure.tight_layout()
-    figure.savefig(file, metadata={"Date": None})
-
-
-def label(rows: list[Row], row: Row) -> str:
-    """Return a short label: a row called "the same" belongs to a row before."""
-    before = rows[: rows.index(row) + 1]
-    base = next(each for each in reversed(before) if not each.name.startswith("the same"))
-    name, _, peer = row.name.partition(" against ")
-    name = base.name.partition(" against ")[0] if name.startswith("the same") else name
-    return f"{name.rstrip(',')[:58]}{f' / {peer[:34]}' if peer else ''}"
 
 
 if __name__ == "__main__":

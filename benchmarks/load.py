@@ -10,10 +10,18 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import selectors
 import socket
 import sys
 import time
+
+
+def allow_descriptors() -> int:
+    """Let this process open as many files as the system allows it, and return the number."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
 
 
 class Connection:
@@ -60,7 +68,7 @@ def generate(host: str, port: int, connections: int, seconds: float, request: by
             selector.register(connection.socket, selectors.EVENT_READ, connection)
             connection.send()
         begun = time.perf_counter()
-        while time.perf_counter() - begun < seconds:
+        while time.perf_counter() - begun < seconds or not latencies:
             for key, _ in selector.select(1):
                 connection = key.data
                 is_whole, is_closed = connection.receive()

@@ -22,7 +22,10 @@ MAX_REASON = 300
 
 
 class Row(NamedTuple):
-    """One line of the results: a ratio or a figure, its spread and its target, or the reason why there is none."""
+    """One line of the results: a ratio or a figure, its spread and its target, or the reason why there is none.
+
+    ``medians`` are the figures of the variants that a ratio compares.
+    """
 
     name: str
     figure: float = NAN
@@ -33,6 +36,7 @@ class Row(NamedTuple):
     unit: str = "x"
     remark: str = ""
     failure: str = ""
+    medians: Mapping[str, float] = {}
 
 
 Benchmark = Callable[[], Iterator[Row]]
@@ -88,9 +92,10 @@ def compare(
     remark: str = "",
 ) -> Row:
     """Compare two variants: the ratio of their medians, and the rounds' own ratios without a tenth at each end."""
-    figure = statistics.median(times[ours]) / statistics.median(times[peer])
+    medians = {variant: statistics.median(figures) for variant, figures in times.items()}
     each = [mine / theirs for mine, theirs in zip(times[ours], times[peer], strict=True)]
-    return judge(name, figure, each, most=most, least=least, remark=remark)
+    row = judge(name, medians[ours] / medians[peer], each, most=most, least=least, remark=remark)
+    return row._replace(medians=medians)
 
 
 def summarize(name: str, each: list[float], *, most: float | None = None, unit: str, remark: str = "") -> Row:

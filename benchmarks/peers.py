@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -113,9 +113,9 @@ def make_moto_client(port: int) -> Any:
 # Processes.
 
 
-def run_program(*command: str, cwd: Path = ROOT) -> str:
+def run_program(*command: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> str:
     """Run a program and return its output. Raises ``RuntimeError`` with the last line of its errors."""
-    finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=env)
     if finished.returncode:
         raise RuntimeError(f"exit code {finished.returncode}: {_last_line(finished.stderr)}")
     return finished.stdout

@@ -21,11 +21,11 @@ from healthimaging_emulator import Emulator, RemoteAccount
 from tests.scale.balancers import BALANCERS, Address, Balancer, Replica, Software, replicas
 
 from . import peers
-from .measure import Row, judge, run, summarize
+from .measure import Row, judge, pick, run, summarize
 
-ROUNDS = 9
+ROUNDS = pick(9, 1)
 CONNECTIONS = 16
-ACCOUNTS = 1_000
+ACCOUNTS = pick(1_000, 40)
 
 
 @contextmanager

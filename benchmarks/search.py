@@ -1,4 +1,4 @@
-"""Benchmarks of searches: a data store of 100,000 image sets must cost no more than one of 100."""
+"""Benchmarks of searches: a data store of 1,000,000 image sets must cost no more than one of 100."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from healthimaging_emulator import Emulator
 from healthimaging_emulator.healthimaging.baseline import Baseline
+from healthimaging_emulator.healthimaging.history import History
+from healthimaging_emulator.healthimaging.records import ImageSet, Version
 from healthimaging_emulator.messages import Exchange
 from healthimaging_emulator.seeds.document import GenerateImageSets
 from healthimaging_emulator.seeds.generate_image_sets import SECONDS_APART, make_image_sets
@@ -17,10 +21,10 @@ from healthimaging_emulator.seeds.loader import Seed
 from healthimaging_emulator.server.gateway import build_base_environ, build_environ, call_application
 from healthimaging_emulator.server.http1 import Body, Head
 
-from . import peers
+from . import peers, size
 from .measure import Row, compare, interleave, pick, summarize, time_calls
 
-MANY, FEW = pick(100_000, 1_000), 100
+MOST, MANY, FEW = pick(1_000_000, 2_000), pick(100_000, 1_000), 100
 CREATED_AT = 1_600_000_000.0
 CALLS = 100
 
@@ -60,30 +64,62 @@ STUDIED, NEVER_STUDIED = (
     between("DICOMStudyDateAndTime", *({"DICOMStudyDate": date} for date in dates))
     for dates in (("20180101", "20220101"), ("19000101", "19000102"))
 )
-SEARCHES: dict[str, dict[str, Any]] = {
-    "without a filter": {},
-    "with one EQUAL filter": {"filters": [equal(DICOMPatientId="P000007")]},
-    "with two EQUAL filters": {"filters": [equal(DICOMPatientId="P000007"), equal(isPrimary=True)]},
-    "with a BETWEEN on the sort key": {"filters": [RANGE]},
-}
+
+
+def make_searches(patient: str = "P000007") -> dict[str, dict[str, Any]]:
+    """Return the kinds of search, some of them for the image sets of a patient."""
+    of_patient = equal(DICOMPatientId=patient)
+    return {
+        "without a filter": {},
+        "with one EQUAL filter": {"filters": [of_patient]},
+        "with two EQUAL filters": {"filters": [of_patient, equal(isPrimary=True)]},
+        "with a BETWEEN on the sort key": {"filters": [RANGE]},
+    }
 
 
 def pages() -> Iterator[Row]:
-    """Search a data store of 100,000 image sets."""
-    emulators = {name: Emulator(make_seed(size)) for name, size in (("many", MANY), ("few", FEW))}
-    for kind, criteria in SEARCHES.items():
-        yield _compare(f"a page {kind}", {name: ask_search(each, criteria) for name, each in emulators.items()})
-    asks = {name: _ask_deep(each) for name, each in emulators.items()}
-    yield _compare("a page in the middle", asks)
-    asks = {name: _ask_after_write(each) for name, each in emulators.items()}
-    yield _compare("a page after a write", asks)
+    """Search a data store of 100,000 image sets, and one of 1,000,000 without metadata of their own."""
+    emulators = {FEW: Emulator(make_seed(FEW)), MANY: Emulator(make_seed(MANY)), MOST: Emulator(make_plain_seed(MOST))}
+    searches = {count: make_searches() for count in (FEW, MANY)} | {MOST: make_searches(PLAIN_PATIENT)}
+    for kind in make_searches():
+        asks = {count: ask_search(each, searches[count][kind]) for count, each in emulators.items()}
+        yield from _compare(f"a page {kind}", asks)
+    yield from _compare("a page in the middle", {count: _ask_deep(each) for count, each in emulators.items()})
+    yield from _compare("a page after a write", {count: _ask_after_write(each) for count, each in emulators.items()})
 
 
-def _compare(kind: str, asks: dict[str, Callable[[], dict[str, Any]]]) -> Row:
+def _compare(kind: str, asks: dict[int, Callable[[], dict[str, Any]]]) -> Iterator[Row]:
     assert all(ask()["imageSetsMetadataSummaries"] for ask in asks.values())
-    times = interleave({name: partial(time_calls, ask, CALLS) for name, ask in asks.items()}, rounds=15)
-    name = f"{kind} of 100,000 image sets, against the same of 100, without boto3"
-    return compare(name, times, "many", "few", most=2)
+    times = interleave({str(count): partial(time_calls, ask, CALLS) for count, ask in asks.items()}, rounds=15)
+    for count in (MANY, MOST):
+        name = f"{kind} of {count:,} image sets, against the same of {FEW}, without boto3"
+        yield compare(name, times, str(count), str(FEW), most=2)
+
+
+PLAIN_PATIENT = f"{7:016}"
+"""A patient of a plain seed: the emulator takes the id from the first half of an image set's id."""
+
+
+def make_plain_seed(image_sets: int) -> Seed:
+    """Return a seed of image sets that have no metadata of their own, ten of them of one patient."""
+    made = {}
+    for number in range(image_sets):
+        id = f"{number // 10:016}{number % 10:016}"
+        created_at = CREATED_AT + number * SECONDS_APART
+        version = Version(version_id="1", image_set_state="ACTIVE", created_at=created_at, is_primary=True)
+        made[id] = ImageSet(datastore_id=peers.DATASTORE, image_set_id=id, history=History.of([version]))
+    return Seed(Baseline({peers.DATASTORE: made}))
+
+
+def loading() -> Iterator[Row]:
+    """Load a seed of a million image sets without metadata."""
+    versions = [{"versionId": "1", "imageSetState": "ACTIVE"}]
+    image_sets = [{"imageSetId": f"{number:032}", "versions": versions} for number in range(MOST)]
+    content = {"datastores": [{"datastoreId": peers.DATASTORE, "imageSets": image_sets}]}
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "seed.json"
+        file.write_text(json.dumps(content))
+        yield from size.compare_loading(file, f"{MOST:,} image sets without metadata", MOST, most=3, most_bytes=2048)
 
 
 def _ask_deep(emulator: Emulator) -> Callable[[], dict[str, Any]]:
@@ -123,7 +159,7 @@ def others() -> Iterator[Row]:
 
 FIRST_SEARCH = """
 import gc, json, sys, time
-from benchmarks.search import MANY, SEARCHES, ask_search, make_seed
+from benchmarks.search import MANY, make_searches, ask_search, make_seed
 from healthimaging_emulator import Emulator
 
 def resident():
@@ -135,7 +171,7 @@ gc.collect()
 before, begun = resident(), time.perf_counter()
 ask_search(emulator, {})()
 seconds = time.perf_counter() - begun
-for criteria in SEARCHES.values():
+for criteria in make_searches().values():
     ask_search(emulator, criteria)()
 gc.collect()
 print(json.dumps([seconds, (resident() - before) / MANY]))

@@ -154,18 +154,22 @@ print(json.dumps([seconds, resident() - before]))
 
 
 def loading() -> Iterator[Row]:
-    """Load a seed of a million versions, each time in a process of its own."""
+    """Load a seed of a million versions."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield from compare_loading(write_a_million(folder), "a million versions", MILLION, most=2.5, most_bytes=700)
+
+
+def compare_loading(file: Path, things: str, number: int, *, most: float, most_bytes: float) -> Iterator[Row]:
+    """Compare loading a seed with msgspec's decoding of the same file, each time in a process of its own."""
     memory: list[float] = []
 
     def take(name: str) -> Seconds:
         seconds, grown = json.loads(peers.run_program(sys.executable, "-c", LOADING, str(file), name))
         if name == "ours":
-            memory.append(grown / MILLION)
+            memory.append(grown / number)
         return float(seconds)
 
-    with tempfile.TemporaryDirectory() as folder:
-        file = write_a_million(folder)
-        times = interleave({name: partial(take, name) for name in ("ours", "msgspec")}, rounds=5)
-    name = "loading a seed of a million versions, against msgspec's own decoding of the file"
-    yield compare(name, times, "ours", "msgspec", most=2.5)
-    yield summarize("resident memory for each of these versions", memory, most=700, unit="bytes")
+    times = interleave({name: partial(take, name) for name in ("ours", "msgspec")}, rounds=5)
+    name = f"loading a seed of {things}, against msgspec's own decoding of the file"
+    yield compare(name, times, "ours", "msgspec", most=most)
+    yield summarize(f"resident memory for each of {things}", memory, most=most_bytes, unit="bytes")
