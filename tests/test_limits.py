@@ -322,6 +322,50 @@ def test_versions_of_a_seed_over_http_are_counted_before_they_are_made(method: s
     assert len(emulator.image_set(DATASTORE, MANY).versions) == 137
 
 
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_imports_of_a_seed_over_http_count_by_their_files(method: str) -> None:
+    emulator = limited(max_versions=3)
+    failed = {f"{number}.dcm": "DICOM attributes does not exist" for number in range(4)}
+    document = {"datastores": [], "imports": [{"inputS3Uri": "s3://input/", "failedFiles": failed}]}
+    assert send_seed(emulator, method, document) == exceeded("4 versions, but max_versions is 3")
+
+
+def test_a_data_store_counts_when_it_is_created_and_not_when_it_is_deleted() -> None:
+    emulator = Emulator.from_seed({}, max_versions=1, transition_seconds=0)
+    client = emulator.client()
+    id = client.create_datastore(clientToken="a")["datastoreId"]
+    assert client.delete_datastore(datastoreId=id)["datastoreStatus"] == "DELETING"
+    with pytest.raises(client.exceptions.ServiceQuotaExceededException):
+        client.create_datastore(clientToken="b")
+
+
+def test_only_a_version_that_was_added_makes_room_when_it_is_removed() -> None:
+    image_set = limited(max_versions=1).image_set(DATASTORE, SAMPLE)
+    image_set.append(**ACTIVE)
+    image_set.remove_version("2")
+    with pytest.raises(LimitExceededError):
+        image_set.append(**ACTIVE)
+    image_set.remove_version("5")
+    assert image_set.append(**ACTIVE)
+
+
+@pytest.mark.parametrize(("most", "found"), [(1, 0), (1000, 1)])
+def test_the_documents_of_an_import_count_as_metadata(most: int, found: int) -> None:
+    content = {"Patient": {"DICOM": {"PatientID": "P-1"}}, "Study": {"Series": {"1.2": {"Instances": {"1.2.1": {}}}}}}
+    given = [{"inputS3Uri": "s3://input/", "imageSets": [{"metadata": content}]}]
+    seed = {"datastores": [{"datastoreId": DATASTORE}], "imports": given}
+    client = Emulator.from_seed(seed, max_metadata=most).client()
+    job = client.start_dicom_import_job(
+        datastoreId=DATASTORE,
+        dataAccessRoleArn="arn:aws:iam::000000000000:role/import",
+        inputS3Uri="s3://input/",
+        outputS3Uri="s3://output/",
+    )
+    ids: dict[str, Any] = {"datastoreId": DATASTORE, "jobId": job["jobId"]}
+    until(lambda: client.get_dicom_import_job(**ids)["jobProperties"]["jobStatus"] == "COMPLETED")
+    assert len(client.search_image_sets(datastoreId=DATASTORE)["imageSetsMetadataSummaries"]) == found
+
+
 # Bytes and connections.
 
 

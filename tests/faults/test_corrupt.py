@@ -166,3 +166,10 @@ def test_an_error_keeps_its_body_and_the_count_is_given_back(emulator: Emulator,
     (attempt,) = emulator.calls[0].attempts
     assert (attempt.faults, attempt.unused, emulator.faults["fault-1"].fired) == ([], ["fault-1"], 0)
     assert send(emulator).headers["x-emulator-fault"] == "fault-1"
+
+
+def test_only_a_kind_that_needs_timestamps_is_refused_where_there_are_none(emulator: Emulator) -> None:
+    emulator.faults.add(Fault.corrupt("missing-member", operation="ListTagsForResource"))
+    with pytest.raises(InvalidError) as raised:
+        emulator.faults.add(Fault.corrupt("iso-timestamps", operation="ListTagsForResource"))
+    assert "an answer of ListTagsForResource has no timestamp" in str(raised.value)

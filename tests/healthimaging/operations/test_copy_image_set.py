@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -112,8 +112,10 @@ def test_the_rows_while_it_goes_on_and_after_it(service: Service) -> None:
     assert service.state(copied) == ("1", "LOCKED", "COPYING")
     assert service.metadata()["ImageSetID"] == FIRST
     assert refusal(service.metadata, copied)[0] == "ConflictException"
+    service.emulator.clock.advance(5)
     service.finish()
     assert [service.state(id) for id in (FIRST, copied)] == [("1", "ACTIVE", "COPIED")] * 2
+    assert [service.get(id)["updatedAt"] for id in (FIRST, copied)] == [NOW + timedelta(seconds=5)] * 2
     assert len(service.rows()) == 1
 
 
@@ -129,6 +131,7 @@ def test_into_an_existing_image_set_it_is_the_next_version(service: Service) -> 
     answer = copy(service, THIRD, OTHER)
     assert answer["destinationImageSetProperties"]["latestVersionId"] == "2"
     assert answer["destinationImageSetProperties"]["createdAt"] == CREATED
+    assert service.state(OTHER) == ("2", "LOCKED", "COPYING")
     service.finish()
     assert service.state(OTHER) == ("2", "ACTIVE", "COPIED")
     assert instances(service, OTHER) == {INSTANCE, OTHER_INSTANCE, "1.2.3"}

@@ -249,3 +249,9 @@ def test_a_seed_describes_a_data_store_and_an_export_keeps_it() -> None:
         }
         arn = found["datastoreArn"]
         assert each.client().list_tags_for_resource(resourceArn=arn)["tags"] == {"a": "b"}
+
+
+def test_the_journal_names_the_data_store_whose_transition_a_request_saw(service: Service) -> None:
+    id = create(service)["datastoreId"]
+    get(service, id)
+    assert service.emulator.calls[-1].attempts[-1].met == [f"CreateDatastore of {id}"]

@@ -491,8 +491,9 @@ def test_jobs_are_listed_newest_first_and_by_status(service: Service, bucket: Bu
     second = run(service, inputS3Uri="s3://nowhere/")
     listed = service.client.list_dicom_import_jobs(datastoreId=DATASTORE)["jobSummaries"]
     assert [each["jobId"] for each in listed] == [second["jobId"], first["jobId"]]
-    kept = {name: value for name, value in first.items() if not name.endswith("S3Uri")}
-    assert listed[1] == kept
+    for summary, job in zip(listed, (second, first), strict=True):
+        assert summary == {name: value for name, value in job.items() if not name.endswith("S3Uri")}
+    assert listed[0]["message"].startswith("INVALID_REQUEST:")
     failed = service.client.list_dicom_import_jobs(datastoreId=DATASTORE, jobStatus="FAILED")["jobSummaries"]
     assert [each["jobId"] for each in failed] == [second["jobId"]]
     pages = service.client.get_paginator("list_dicom_import_jobs").paginate(

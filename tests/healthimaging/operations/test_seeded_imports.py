@@ -254,3 +254,20 @@ def test_entries_that_are_no_frames_are_kept_as_they_are(frames: list[Any]) -> N
 def test_a_time_that_nothing_can_have_is_refused() -> None:
     with pytest.raises(InvalidError, match=r"\$\.imports\[0\]\.generate: "):
         load_seed(make_seed(scan(generate={"imageSets": 1, "createdAt": 1e18})))
+
+
+def test_uids_that_a_document_does_not_have_are_made_and_are_the_same_in_every_run() -> None:
+    bare = {"Patient": {"DICOM": {"PatientID": "P-1"}}}
+    documents = []
+    for _ in range(2):
+        service = make_service(scan(imageSets=[{"metadata": bare}]))
+        run(service)
+        (id,) = found(service)
+        documents.append(metadata(service, id)["Study"])
+    assert documents[0] == documents[1]
+    ((series_uid, series),) = documents[0]["Series"].items()
+    ((uid, instance),) = series["Instances"].items()
+    uids = [documents[0]["DICOM"]["StudyInstanceUID"], series_uid, uid]
+    assert len(set(uids)) == 3
+    assert all(each.startswith("2.25.") for each in uids)
+    assert (instance["DICOMVRs"], instance["ImageFrames"]) == ({}, [])
