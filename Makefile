@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 PYTHON310 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python) $(shell command -v python3.10))
 
-.PHONY: serve test lint soak fuzz live screenshots lowest audit lock bench clean docs
+.PHONY: serve test lint soak fuzz live screenshots lowest audit lock bench clean docs sbom release-check
 
 serve: $(VENV)/.serve
 	$(BIN)/healthimaging-emulator serve
@@ -18,6 +18,8 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/actionlint -shellcheck= -pyflakes=
+	$(BIN)/zizmor --offline --quiet .github/workflows
 
 # The documentation as a site, in the folder site.
 docs: $(VENV)/.docs
@@ -54,6 +56,16 @@ endif
 
 audit: $(VENV)/.audit
 	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
+# The Python packages of the image, with their versions and licences, in CycloneDX.
+sbom: $(VENV)/.audit
+	$(BIN)/uv venv --quiet --clear $(VENV)/image
+	$(BIN)/uv pip install --quiet --python $(VENV)/image --constraint constraints.txt '.[dicom,sigv4,tls]'
+	mkdir -p dist
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file dist/image.cdx.json $(VENV)/image
+
+release-check: | $(VENV)
+	$(BIN)/python -m tests.release "$(TAG)"
 
 lock: $(VENV)/.test
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --all-extras --group test --group lint --group bench \

@@ -47,7 +47,8 @@ from .reader import NOT_RUN, Reader, blocks_of, started, wait_until_ready
 from .test_imports import LAYERS
 
 HANG_SECONDS = 300
-FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+FILES = [*(ROOT / name for name in PAGES), *sorted((ROOT / "docs").glob("*.md"))]
 ERRORS_OF_ALL = {ThrottlingException, AccessDeniedException, ValidationException, InternalServerException}
 BLOCKS = {file: list(blocks_of(file)) for file in FILES}
 
