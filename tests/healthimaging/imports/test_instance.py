@@ -16,10 +16,18 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.sequence import Sequence
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLossless,
+    JPEGLSLossless,
+)
 
 from healthimaging_emulator.healthimaging.dicom import find_attribute, is_private, level_of
 from healthimaging_emulator.healthimaging.imports import instance as reader
@@ -286,6 +294,41 @@ def test_with_the_extra_a_frame_is_a_jph_file() -> None:
     (entry,) = content["ImageFrames"]
     assert (content["StoredTransferSyntaxUID"], content["ChecksumType"]) == (HTJ2K, "DECOMPRESSED")
     assert (entry["MinPixelValue"], entry["MaxPixelValue"]) == (1, 256)
+
+
+@pytest.mark.frames
+@pytest.mark.parametrize(
+    ("syntax", "encoder", "samples"),
+    [
+        (JPEGLossless, "ljpeg_encode", 1),
+        (JPEGLSLossless, "jpegls_encode", 1),
+        (JPEGLSLossless, "jpegls_encode", 3),
+        (JPEG2000Lossless, "jpeg2k_encode", 1),
+        (JPEG2000Lossless, "jpeg2k_encode", 3),
+    ],
+)
+def test_a_frame_that_was_compressed_without_loss_keeps_its_pixels(syntax: UID, encoder: str, samples: int) -> None:
+    import imagecodecs
+    import numpy
+
+    shape = (16, 24) if samples == 1 else (16, 24, samples)
+    pixels = (numpy.arange(16 * 24 * samples) % 251).astype("u1").reshape(shape)
+    options: dict[str, Any] = {"codecformat": "j2k", "reversible": True} if encoder == "jpeg2k_encode" else {}
+
+    def compress(dataset: Dataset) -> None:
+        dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = 16, 24, samples
+        dataset.BitsAllocated = dataset.BitsStored = 8
+        dataset.HighBit = 7
+        dataset.PhotometricInterpretation, dataset.PlanarConfiguration = "MONOCHROME2" if samples == 1 else "RGB", 0
+        dataset.PixelData = encapsulate([getattr(imagecodecs, encoder)(pixels, **options)])
+
+    found = read_instance(make_file(compress, syntax=syntax))
+    (entry,), (stored,) = found.content["ImageFrames"], found.frames.values()
+    assert found.content["StoredTransferSyntaxUID"] == HTJ2K
+    assert numpy.array_equal(imagecodecs.htj2k_decode(stored[stored.index(b"jp2c") + 4 :]), pixels)
+    assert entry["PixelDataChecksumFromBaseToFullResolution"] == [
+        {"Width": 24, "Height": 16, "Checksum": zlib.crc32(pixels.tobytes())}
+    ]
 
 
 def test_without_the_extra_a_frame_is_its_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
