@@ -20,7 +20,7 @@ NOT_JSON = "400 The request body is not valid JSON."
 TOO_MANY = "FILE: $: aliases repeat more than 1,000,000 nodes"
 TOO_LARGE = "DICOM file is too large: expected at most 536870912 bytes"
 
-REFUSED = {
+REFUSED: dict[str, str | tuple[str, str]] = {
     "gzip_request": NOT_JSON,
     "gzip_seed": "FILE: $: JSON is malformed: invalid character (byte 0): the file is compressed by gzip",
     "gzip_capture": f"metadata of version 1 of {SAMPLE}: the document is too large: expected at most 268435456 bytes",
@@ -32,16 +32,19 @@ REFUSED = {
     "json_keys_of_a_document": "204 ",
     "yaml_aliases": TOO_MANY,
     "yaml_merges": TOO_MANY,
-    "yaml_depth": "FILE: $: while increasing flow level exceeded maximum nesting depth in line 1, column 1001",
+    "yaml_depth": (
+        "FILE: $: the document is nested too deeply",
+        "FILE: $: while increasing flow level exceeded maximum",
+    ),
     "dicom_deflated": TOO_LARGE,
     "dicom_pixels": TOO_LARGE,
     "dicom_length": "read",  # as far as the file goes
-    "dicom_nesting": "DICOM file cannot be read: maximum recursion depth exceeded",
+    "dicom_nesting": "DICOM file cannot be read: ",
     "tags": "400 A resource can have at most 50 tags.",
     "tags_of_a_seed": "400 Expected `object` of length <= 50",
     "metadata_of_50_megabytes": "updated, 48 MB",
 }
-"""The beginnings of the answers."""
+"""The beginnings of the answers; some versions of libyaml refuse deep YAML by themselves."""
 
 GROUPS = {
     "gzip_request gzip_seed": 300,  # of which the bomb itself is made of 64
