@@ -339,6 +339,12 @@ def test_the_date_may_be_in_the_header_of_http(emulator: Emulator) -> None:
     assert refusal(ask(emulator, headers | {"Date": "yesterday"}))[1] == "IncompleteSignatureException"
 
 
+def test_only_the_header_of_http_may_have_the_form_of_http(emulator: Emulator) -> None:
+    code, message = refusal(ask(emulator, signed() | {"X-Amz-Date": format_datetime(NOW)}))[1:]
+    assert code == "IncompleteSignatureException"
+    assert message.startswith("Date must be in ISO-8601 'basic format'.")
+
+
 def test_a_date_without_a_zone_is_in_utc(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "America/New_York")
     time.tzset()
