@@ -78,7 +78,7 @@ clean:
 	rm -rf $(VENV) .clients site
 
 $(VENV)/.serve: pyproject.toml constraints.txt | $(VENV)
-	$(INSTALL) '.[boto3,dicom]'
+	$(INSTALL) '.[boto3,frames]'
 	touch $@
 
 $(VENV)/.lint: pyproject.toml constraints.txt | $(VENV)

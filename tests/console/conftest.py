@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Playwright, expect, sync_playwright
 
 from healthimaging_emulator import Emulator
 from healthimaging_emulator.server.listener import Server
@@ -77,9 +78,16 @@ def page(browser: Browser, screen: Screen, server: Server) -> Iterator[Page]:
     page.on(
         "request", lambda request: None if request.url.startswith((server.url, "blob:")) else wrong.append(request.url)
     )
+    page.on("dialog", accept)
     yield page
     context.close()
     assert wrong == []
+
+
+def accept(dialog: Dialog) -> None:
+    """Agree to a question, unless the test has answered it."""
+    with suppress(Error):
+        dialog.accept()
 
 
 def is_wrong(message: ConsoleMessage) -> bool:

@@ -52,11 +52,28 @@ def test_writes_under_way_are_listed_and_finished(page: Page, emulator: Emulator
     assert emulator.image_set(DATASTORE, ONE).state == "DELETED"
 
 
+def test_nothing_is_lost_if_the_person_is_not_sure(page: Page, emulator: Emulator, seed: Path) -> None:
+    emulator.image_set(DATASTORE, ONE).remove()
+    page.goto("./#/account")
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.get_by_role("button", name="Reset to the seed").click()
+    page.get_by_label("Seed in JSON").set_input_files(seed)
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.get_by_role("button", name="Replace everything by it").click()
+    assert ONE not in [each.image_set_id for each in emulator.datastore(DATASTORE).image_sets]
+    assert SAMPLE in [each.image_set_id for each in emulator.datastore(DATASTORE).image_sets]
+
+
 def test_the_account_is_reset_in_parts(page: Page, emulator: Emulator) -> None:
     emulator.image_set(DATASTORE, ONE).remove()
     emulator.faults.add({"latency": {"seconds": 0.001}})
     page.goto("./#/account")
+    for part in ("changes", "calls", "clock"):
+        page.get_by_label(part).uncheck()
     page.get_by_label("faults").uncheck()
+    page.get_by_role("button", name="Reset to the seed").click()
+    expect(page.get_by_text("Choose at least one part.")).to_be_visible()
+    page.get_by_label("changes").check()
     page.get_by_role("button", name="Reset to the seed").click()
     expect(page.get_by_text("The account is reset.")).to_be_visible()
     assert emulator.image_set(DATASTORE, ONE).state == "ACTIVE"
@@ -101,7 +118,7 @@ def test_a_person_switches_to_another_account_and_removes_it(page: Page, emulato
     page.get_by_role("combobox", name="Account").select_option(A)
     expect(page.locator("tbody tr")).to_have_count(18)
     page.goto("./#/account")
-    page.get_by_role("button", name="Remove this account").click()
+    page.get_by_role("button", name=f"Remove account {A}").click()
     expect(page.get_by_text("The account begins with the initial seed.")).to_be_visible()
     page.get_by_role("link", name="Image sets").click()
     expect(page.locator("tbody tr")).to_have_count(19)
@@ -144,6 +161,8 @@ def test_the_lines_for_a_test_in_another_process_work(page: Page, emulator: Emul
 
 def test_the_variables_lead_boto3_to_the_emulator(page: Page) -> None:
     program = "import boto3; print(boto3.client('medical-imaging').list_datastores()['datastoreSummaries'])"
-    command = f'{lines(page, "any client, by its environment")}\n{sys.executable} -c "{program}"'
+    command = (
+        f'{lines(page, "boto3 since 1.37.5, AWS CLI and aiobotocore, by variables")}\n{sys.executable} -c "{program}"'
+    )
     finished = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
     assert DATASTORE in finished.stdout

@@ -22,6 +22,8 @@ def ls(running: Running, datastore_id: str | None, limit: int, search: str | Non
 
     Example: healthimaging-emulator ls 12345678901234567890123456789012
     """
+    if datastore_id is None and search is not None:
+        raise click.UsageError("--search needs a DATASTORE_ID")
     if datastore_id is None:
         running.show(running.ask("GET", "datastores"), DatastoreList, _datastores)
     else:

@@ -171,6 +171,7 @@ boto3        boto3.client("medical-imaging", endpoint_url="{endpoint}")
 AWS CLI      aws medical-imaging list-image-set-versions --endpoint-url {endpoint} \\
                  --datastore-id {key[0]} --image-set-id {key[1]}
 JavaScript   new MedicalImagingClient({{ endpoint: "{server.url}", disableHostPrefix: true }})
+browser      {server.url}/_emulator/
 
 Ctrl-C stops it.
 """

@@ -1,6 +1,6 @@
 // The account of this tab: its clock, what goes on, its state as a seed, and other accounts.
 
-import { act } from "./actions.js";
+import { act, actIfSure } from "./actions.js";
 import { ask, download, session } from "./api.js";
 import { button, element, labelled, showIfChanged } from "./dom.js";
 import * as format from "./format.js";
@@ -34,6 +34,8 @@ export function account() {
     seedActions(),
     element("h2", {}, "Another account"),
     accountForm(),
+    element("h2", {}, "Remove"),
+    removeButton(),
   );
   return { node, refresh };
 }
@@ -46,12 +48,10 @@ function clockActions() {
     "div",
     { class: "bar wrap" },
     button("Freeze now", () => set({ freeze: true }, "The clock is frozen.")),
-    labelled("Date", date),
-    button("Freeze at this date", () => set({ freeze: date.value }, "The clock is frozen.")),
-    STEPS.map(([name, step]) => button(`Advance ${name}`, () => set({ advance: step }, `The clock is ${name} further.`))),
-    labelled("Seconds", seconds),
-    button("Advance", () => set({ advance: Number(seconds.value) }, `The clock is ${seconds.value} s further.`)),
+    element("span", { class: "pair" }, labelled("Date", date), button("Freeze at this date", () => set({ freeze: date.value }, "The clock is frozen."))),
     button("Run", () => set({ run: true }, "The clock runs.")),
+    STEPS.map(([name, step]) => button(`Advance ${name}`, () => set({ advance: step }, `The clock is ${name} further.`))),
+    element("span", { class: "pair" }, labelled("Seconds", seconds), button("Advance", () => set({ advance: Number(seconds.value) }, `The clock is ${seconds.value} s further.`))),
   );
 }
 
@@ -63,21 +63,35 @@ function showTransitions(transitions) {
 
 function resetForm() {
   const boxes = PARTS.map((part) => Object.assign(element("input", { type: "checkbox" }), { checked: true, name: part }));
-  const reset = () => act(() => ask("POST", "reset", { only: boxes.filter(({ checked }) => checked).map(({ name }) => name) }), "The account is reset.");
+  const chosen = () => boxes.filter(({ checked }) => checked).map(({ name }) => name);
+  const reset = () =>
+    actIfSure(`Reset ${chosen().join(", ") || "nothing"} of account ${session.account}?`, () => resetParts(chosen()), "The account is reset.");
   return element("div", { class: "bar wrap" }, boxes.map((box) => element("label", {}, box, ` ${box.name}`)), button("Reset to the seed", reset));
+}
+
+async function resetParts(only) {
+  if (only.length === 0) throw new Error("Choose at least one part.");
+  await ask("POST", "reset", { only });
 }
 
 function seedActions() {
   const file = element("input", { type: "file", accept: ".json,application/json" });
-  const load = (method, done) => act(() => (file.files[0] ? ask(method, "seed", file.files[0]) : Promise.reject(new Error("Choose a file first."))), done);
+  const add = () => act(() => loadSeed("POST", file), "The seed is added.");
+  const replace = () =>
+    actIfSure(`Replace everything in account ${session.account}?`, () => loadSeed("PUT", file), "The account begins with this seed.");
   return element(
     "div",
     { class: "bar wrap" },
     button("Export as a seed", () => act(exportSeed, "The seed is exported.")),
     labelled("Seed in JSON", file),
-    button("Replace everything by it", () => load("PUT", "The account begins with this seed.")),
-    button("Add it", () => load("POST", "The seed is added.")),
+    button("Replace everything by it", replace),
+    button("Add it", add),
   );
+}
+
+async function loadSeed(method, { files }) {
+  if (files.length === 0) throw new Error("Choose a file first.");
+  await ask(method, "seed", files[0]);
 }
 
 async function exportSeed() {
@@ -93,8 +107,13 @@ function accountForm() {
     { class: "bar wrap" },
     labelled("Account id", id),
     button("Switch to it", () => act(() => switchTo(id.value.trim()), "Switched.")),
-    button("Remove this account", () => act(() => ask("DELETE", "account"), "The account begins with the initial seed.")),
   );
+}
+
+function removeButton() {
+  const remove = () => ask("DELETE", "account");
+  const name = `Remove account ${session.account}`;
+  return button(name, () => actIfSure(`${name}, and all that it holds?`, remove, "The account begins with the initial seed."));
 }
 
 /** Switch to an account, if the emulator takes its id. */

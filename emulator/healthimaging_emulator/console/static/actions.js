@@ -12,6 +12,11 @@ export async function act(work, done) {
   }
 }
 
+/** Run an action that cannot be undone, if the person agrees. */
+export function actIfSure(question, work, done) {
+  return confirm(question) ? act(work, done) : Promise.resolve(false);
+}
+
 function announce(text, isRefused = false) {
   document.dispatchEvent(new CustomEvent("acted", { detail: { text, isRefused } }));
 }

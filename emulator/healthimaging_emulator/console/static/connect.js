@@ -11,7 +11,7 @@ export function connect() {
     "section",
     {},
     element("h1", {}, "Connect a client"),
-    element("p", {}, "AWS's model puts runtime- in front of the host of most operations, so a plain endpoint_url fails. These lines work."),
+    element("p", {}, "AWS's model puts runtime- in front of the host of most operations, so a plain endpoint_url fails. Use these lines instead."),
     snippets,
   );
   return { node, refresh: async () => showIfChanged(snippets, session.account, (account) => lines(account).map(snippet)) };
@@ -25,7 +25,7 @@ function lines(account) {
   const endpoint = emulatorUrl.replace("://", "://emulator@");
   return [
     [
-      "any client, by its environment",
+      "boto3 since 1.37.5, AWS CLI and aiobotocore, by variables",
       `export AWS_ENDPOINT_URL_MEDICAL_IMAGING=${emulatorUrl} AWS_DISABLE_HOST_PREFIX_INJECTION=true
 export AWS_ACCESS_KEY_ID=${account} AWS_SECRET_ACCESS_KEY=emulator
 export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1`,

@@ -47,6 +47,7 @@ function build(schemas, effects, form, add) {
 
   function showEffects() {
     const rows = findEffects(preview.value, effects);
+    known.hidden = preview.value === "{}";
     known.replaceChildren(element("h3", {}, "How SDKs react"), ...describeEffects(rows));
   }
 

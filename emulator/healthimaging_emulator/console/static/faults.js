@@ -1,6 +1,6 @@
 // The faults, in the order in which they are tried: switched, moved, removed, and added.
 
-import { act } from "./actions.js";
+import { act, actIfSure } from "./actions.js";
 import { ask } from "./api.js";
 import { button, element, showItems } from "./dom.js";
 import { faultForm } from "./fault-form.js";
@@ -37,10 +37,10 @@ export function faults() {
     "section",
     {},
     element("h1", {}, "Faults"),
-    element("p", {}, "They are tried from top to bottom. The first one with an effect answers."),
+    element("p", {}, "They are tried from top to bottom. The first one that fires answers, unless it has only a latency."),
     empty,
     rows,
-    element("div", { class: "bar" }, button("Remove all", () => act(() => ask("DELETE", "faults"), "All faults are removed."))),
+    element("div", { class: "bar" }, button("Remove all", () => actIfSure("Remove all faults?", () => ask("DELETE", "faults"), "All faults are removed."))),
     element("h2", {}, "Common faults"),
     element("div", { class: "bar wrap" }, USEFUL.map(([name, fault]) => button(name, () => add(fault), { title: JSON.stringify(fault) }))),
     element("h2", {}, "Add a fault"),

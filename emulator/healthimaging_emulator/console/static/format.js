@@ -15,9 +15,9 @@ export function duration(seconds) {
   return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${Number(seconds.toFixed(2))} s`;
 }
 
-/** Shorten an id to what tells it from others. */
+/** Shorten an id to its ends. */
 export function shortId(id) {
-  return id.length > 12 ? `${id.slice(0, 12)}…` : id;
+  return id.length > 12 ? `${id.slice(0, 4)}…${id.slice(-4)}` : id;
 }
 
 /** Write "1 version" or "2 versions". */

@@ -1,6 +1,6 @@
 // One image set: a timeline of its versions, their metadata, what changed between two, and the frames.
 
-import { act, copy } from "./actions.js";
+import { act, actIfSure, copy } from "./actions.js";
 import { ask } from "./api.js";
 import { button, element, labelled, showItems, showIfChanged } from "./dom.js";
 import * as format from "./format.js";
@@ -29,6 +29,11 @@ export function imageSet(datastoreId, imageSetId) {
   let shownLatest = "";
 
   const metadata = (versionId) => ask("GET", `${path}/metadata?versionId=${versionId}`);
+
+  async function remove() {
+    const isRemoved = await actIfSure(`Remove image set ${imageSetId}, as if it had never been?`, () => ask("DELETE", path), "Removed.");
+    if (isRemoved) location.hash = `#/image-sets/${datastoreId}`;
+  }
 
   async function open(versionId) {
     await act(async () => {
@@ -79,9 +84,9 @@ export function imageSet(datastoreId, imageSetId) {
     element(
       "div",
       { class: "bar" },
-      button("Remove", () => act(() => ask("DELETE", path), "Removed.").then((done) => done && (location.hash = `#/image-sets/${datastoreId}`))),
+      button("Remove", remove),
     ),
-    element("h2", {}, "Versions"),
+    element("h2", {}, "Versions, with their times in UTC"),
     timeline,
     more,
     documentPanel,

@@ -36,6 +36,8 @@ function navigate() {
   }
   document.title = `${page.name} · HealthImaging emulator`;
   current = page.show(...place);
+  current.node.setAttribute("aria-busy", "true"); // and hidden, until there is something to show
+  notice.textContent = "";
   view.replaceChildren(current.node);
   window.scrollTo(0, 0);
   refresh();
@@ -50,6 +52,7 @@ async function refresh() {
   const page = current;
   try {
     await Promise.all([page.refresh(), showSession()]);
+    page.node.removeAttribute("aria-busy");
     trouble.hidden = true;
   } catch (error) {
     if (page === current) report(error);
