@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -165,15 +166,18 @@ class _Shortener:
 class JournalSnapshot(Sequence[Call]):
     """Calls, oldest first, and how many older ones were ``dropped``.
 
-    ``first`` is the id of the oldest call, or the next id if there is none. ``last`` is the number of the last
-    change of the journal.
+    ``first`` is the id of the oldest call, or the next id if there is none. ``last`` names the last change of the
+    journal. With ``is_whole``, all calls are there, not only those that have changed.
     """
 
-    def __init__(self, calls: Sequence[Call], dropped: int = 0, *, first: int = 1, last: int = 0) -> None:
+    def __init__(
+        self, calls: Sequence[Call], dropped: int = 0, *, first: int = 1, last: str = "", is_whole: bool = True
+    ) -> None:
         self._calls = list(calls)
         self.dropped = dropped
         self.first = first
         self.last = last
+        self.is_whole = is_whole
 
     def filter(
         self, *, image_set_id: str | None = None, code: str | None = None, attempts: int | None = None
@@ -237,6 +241,7 @@ class Journal:
         self._limit = limit
         self._max_size = max(limit, DEFAULT_LIMIT) * MEAN_SIZE
         self._lock = threading.Lock()
+        self._id = secrets.token_hex(8)
         self._changes = self._begun = 0
         self.clear()
 
@@ -247,14 +252,16 @@ class Journal:
             self._size = self._dropped = 0
             self._changes += 1
 
-    def snapshot(self, after: int = 0) -> JournalSnapshot:
-        """Return the calls as they are now; with ``after``, those that have changed after the change of this number."""
+    def snapshot(self, after: str = "") -> JournalSnapshot:
+        """Return the calls as they are now; with the ``last`` of an earlier snapshot, those that have changed since."""
+        id, _, number = after.partition(".")
+        is_whole = id != self._id or not re.fullmatch("[0-9]{1,18}", number, re.ASCII)  # also for another journal's
         with self._lock:
-            after = after if after <= self._changes else 0  # a number of another journal
-            calls = [entry.call for entry in self._entries.values() if entry.changed > after]
+            calls = [entry.call for entry in self._entries.values() if is_whole or entry.changed > int(number)]
             oldest = next(iter(self._entries.values()), None)
             first = oldest.call.id if oldest else self._begun + 1
-            return JournalSnapshot(calls, self._dropped, first=first, last=self._changes)
+            last = f"{self._id}.{self._changes}"
+            return JournalSnapshot(calls, self._dropped, first=first, last=last, is_whole=is_whole)
 
     def begin(
         self, method: str, path: str, headers: Mapping[str, str], moment: Moment, skipped_pause: float = 0.0

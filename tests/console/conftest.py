@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Playwright, expect, sync_playwright
 
 from healthimaging_emulator import Emulator
 from healthimaging_emulator.server.listener import Server
@@ -85,9 +84,8 @@ def page(browser: Browser, screen: Screen, server: Server) -> Iterator[Page]:
 
 
 def accept(dialog: Dialog) -> None:
-    """Agree to a question, unless the test has answered it."""
-    with suppress(Error):
-        dialog.accept()
+    """Agree to a question."""
+    dialog.accept()
 
 
 def is_wrong(message: ConsoleMessage) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from healthimaging_emulator import Emulator
+from tests.console.conftest import accept
 from tests.demo import DATASTORE, ONE, OTHER_DATASTORE, SAMPLE
 
 A = "111111111111"
@@ -52,13 +53,20 @@ def test_writes_under_way_are_listed_and_finished(page: Page, emulator: Emulator
     assert emulator.image_set(DATASTORE, ONE).state == "DELETED"
 
 
+def test_an_account_in_other_letters_is_refused(page: Page) -> None:
+    page.goto("./#/account")
+    page.get_by_label("Account id").fill("日本")
+    page.get_by_role("button", name="Switch to it").click()
+    expect(page.locator("#notice")).to_contain_text("expected 12 digits")
+
+
 def test_nothing_is_lost_if_the_person_is_not_sure(page: Page, emulator: Emulator, seed: Path) -> None:
     emulator.image_set(DATASTORE, ONE).remove()
     page.goto("./#/account")
-    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.remove_listener("dialog", accept)
+    page.on("dialog", lambda dialog: dialog.dismiss())
     page.get_by_role("button", name="Reset to the seed").click()
     page.get_by_label("Seed in JSON").set_input_files(seed)
-    page.once("dialog", lambda dialog: dialog.dismiss())
     page.get_by_role("button", name="Replace everything by it").click()
     assert ONE not in [each.image_set_id for each in emulator.datastore(DATASTORE).image_sets]
     assert SAMPLE in [each.image_set_id for each in emulator.datastore(DATASTORE).image_sets]
@@ -143,7 +151,7 @@ def test_an_account_is_named_by_its_id(page: Page, emulator: Emulator) -> None:
 def lines(page: Page, client: str) -> str:
     """Copy the lines for a client, as a person does."""
     page.goto("./#/connect")
-    page.get_by_role("button", name=f"Copy the lines for {client}").click()
+    page.get_by_role("button", name=f"Copy the lines for {client}", exact=True).click()
     expect(page.get_by_text("Copied.")).to_be_visible()
     copied: Any = page.evaluate("navigator.clipboard.readText()")
     return str(copied)

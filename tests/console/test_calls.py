@@ -84,6 +84,16 @@ def test_the_journal_is_emptied(page: Page, emulator: Emulator, client: Any) -> 
     assert len(emulator.calls) == 0
 
 
+def test_an_account_that_begins_anew_has_new_calls(page: Page, emulator: Emulator, client: Any) -> None:
+    list_versions(client)
+    page.goto("./#/calls")
+    expect(page.get_by_text("ListImageSetVersions")).to_be_visible()
+    emulator.account().forget()
+    for _ in range(3):
+        emulator.client().list_datastores()
+    expect(page.locator(".calls > li button")).to_have_text(["ListDatastores"] * 3)
+
+
 def test_of_a_thousand_calls_only_the_new_one_is_drawn(page: Page, emulator: Emulator, client: Any) -> None:
     flask = emulator.app.test_client()
     for number in range(1000):

@@ -120,10 +120,10 @@ def test_the_keyboard_is_enough(page: Page, emulator: Emulator) -> None:
     expect(toggle).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")  # down: the first one cannot go up
-    expect(page.locator(".faults > li").nth(1)).to_contain_text("a")
+    expect(page.locator(".faults > li b")).to_have_text(["b", "a", "c"])
     expect(page.get_by_role("button", name="Move a down")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.locator(".faults > li").nth(2)).to_contain_text("a")
+    expect(page.locator(".faults > li b")).to_have_text(["b", "c", "a"])
     assert [each.id for each in emulator.faults] == ["b", "c", "a"]
 
 
@@ -134,6 +134,21 @@ def test_an_emulator_that_stops_and_comes_back(page: Page, emulator: Emulator, s
     expect(page.get_by_role("alert")).to_have_text(f"The emulator at {server.url} does not answer.")
     with emulator.serve(port=server.port):
         expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_a_link_cannot_lead_to_another_endpoint(page: Page, emulator: Emulator) -> None:
+    emulator.faults.add(Fault.error("AccessDeniedException"))
+    page.goto("./#/image-sets/x/..%2F..%2F..%2Ffaults")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "there is no GET /_emulator/datastores/x/imageSets/../../../faults"
+    )
+    page.goto("./#/image-sets/../..")
+    expect(page.get_by_role("alert")).to_contain_text("was not found")
+
+
+def test_a_link_that_is_damaged_shows_its_page(page: Page) -> None:
+    page.goto("./#/image-sets/%")
+    expect(page.get_by_role("alert")).to_contain_text("was not found")
 
 
 class TestWithAControlToken:
@@ -161,6 +176,13 @@ class TestWithAControlToken:
         asked.reload()
         expect(asked.locator("tbody tr")).to_have_count(19)
         expect(asked.get_by_role("dialog")).to_have_count(0)
+
+    def test_it_cannot_be_dismissed(self, asked: Page) -> None:
+        for _ in range(3):
+            asked.keyboard.press("Escape")
+            expect(asked.get_by_role("dialog")).to_be_visible()
+        self.enter(asked, self.TOKEN)
+        expect(asked.locator("tbody tr")).to_have_count(19)
 
     def test_a_wrong_one_is_asked_for_again(self, asked: Page) -> None:
         self.enter(asked, "wrong")

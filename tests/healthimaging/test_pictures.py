@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from healthimaging_emulator import Emulator, InvalidError, NotFoundError
+from healthimaging_emulator.healthimaging import pictures
 from healthimaging_emulator.healthimaging.pictures import draw_frame
 from healthimaging_emulator.healthimaging.records import ImageSet
 from tests.demo import CHEST_CT, DATASTORE, OTHER_DATASTORE, SAMPLE
@@ -96,7 +97,7 @@ def test_compressed_frames_are_decoded(codec: str, syntax: str | None) -> None:
 @pytest.mark.parametrize(
     ("content", "syntax", "attributes", "reason"),
     [
-        (b"no image", None, {}, ""),
+        (b"no image", None, {}, "OpenJPH error"),
         (b"abc", SYNTAX, SIZE, "cannot reshape array of size 3 into shape (2,2)"),
         (b"abcd", SYNTAX, SIZE | {"Rows": "x"}, "invalid literal for int() with base 10: 'x'"),
         (b"", "1.2.840.10008.1.2.4.100", {}, "transfer syntax 1.2.840.10008.1.2.4.100 is not supported"),
@@ -106,6 +107,22 @@ def test_what_cannot_be_drawn_is_refused(content: bytes, syntax: str | None, att
     with pytest.raises(InvalidError) as refused:
         draw_frame(image_set_with(content, syntax, **attributes), FRAME)
     assert refused.value.message.startswith(f"frame {FRAME} cannot be drawn: {reason}")
+
+
+@pytest.mark.frames
+def test_a_frame_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MAX_SECONDS", 0.001)
+    with pytest.raises(InvalidError) as refused:
+        draw_frame(image_set_with(b"abcd", SYNTAX, **SIZE), FRAME)
+    assert refused.value.message == f"frame {FRAME} cannot be drawn: it takes more than 0.001 s"
+
+
+@pytest.mark.frames
+def test_a_frame_that_takes_too_much_memory_is_refused() -> None:
+    size = {"Rows": 1, "Columns": 1 << 28, "BitsAllocated": 8}  # eight bytes a pixel while it is scaled
+    with pytest.raises(InvalidError) as refused:
+        draw_frame(image_set_with(bytes(1 << 28), SYNTAX, **size), FRAME)
+    assert refused.value.message.startswith(f"frame {FRAME} cannot be drawn: ")
 
 
 def test_an_unknown_frame_is_not_found() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
 from healthimaging_emulator import Emulator, Fault
-from healthimaging_emulator.server.connection import Timeouts
+from healthimaging_emulator.server.connection import Connection, Service, Timeouts
+from healthimaging_emulator.server.gateway import build_base_environ
 from healthimaging_emulator.server.listener import Server
 from healthimaging_emulator.server.turns import Turns
 from tests.demo import MANY, ONE, path
@@ -17,30 +20,34 @@ from tests.raw import HANG_SECONDS, Client, exchange, request, until
 
 def test_turns_come_in_the_order_of_the_waiting() -> None:
     turns, order = Turns(HANG_SECONDS), list[int]()
-    assert turns.take()
+    first = turns.take()
 
     def wait(number: int) -> None:
-        assert turns.take()
+        turn = turns.take()
         order.append(number)
-        turns.end()
+        turns.end(turn)
 
     threads = []
     for number in range(20):
         threads.append(threading.Thread(target=wait, args=[number]))
         threads[-1].start()
         until(lambda: turns.waiting == len(threads))
-    turns.end()
+    turns.end(first)
     for thread in threads:
         thread.join(HANG_SECONDS)
     assert order == list(range(20))
 
 
-def test_whoever_has_waited_too_long_goes_on_without_a_turn() -> None:
+def test_a_thread_that_has_waited_too_long_takes_the_turn() -> None:
     turns = Turns(0.001)
-    assert turns.take()
-    assert not turns.take()
-    turns.end()
-    assert turns.take()
+    long = turns.take()
+    taken = turns.take()
+    turns.end(long)  # which is none any more
+    waiting = threading.Thread(target=lambda: turns.end(turns.take()))
+    waiting.start()
+    turns.end(taken)
+    waiting.join(HANG_SECONDS)
+    assert (turns.waiting, waiting.is_alive()) == (0, False)
 
 
 @pytest.fixture
@@ -78,3 +85,24 @@ def test_a_client_that_pauses_in_its_request_has_no_turn(emulator: Emulator) -> 
         assert exchange(server, request("POST", path())).status == 200
         client.send(b"}")
         assert client.receive().status == 200
+
+
+def test_a_client_that_does_not_read_keeps_no_turn_before_it_may_continue(emulator: Emulator) -> None:
+    ended = threading.Event()
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    with suppress(BlockingIOError):
+        while True:
+            theirs.send(b"x" * 4096)  # until nothing more can be sent to the client
+    theirs.setblocking(True)
+    timeouts = Timeouts(send=0.1, turn=HANG_SECONDS)
+    turns = Turns(timeouts.turn)
+    environ = build_base_environ("127.0.0.1", 80)
+    service = Service(
+        app=emulator.app, environ=environ, settings=emulator.settings, timeouts=timeouts, tls=None, turns=turns
+    )
+    Connection(service, theirs, on_close=lambda _: ended.set()).start()
+    ours.sendall(request("POST", path(), "Expect: 100-continue", body=b"{}")[:-1])
+    assert ended.wait(HANG_SECONDS)
+    ours.close()
+    turns.end(turns.take())

@@ -62,7 +62,7 @@ def _follow(running: Running, query: dict[str, Any]) -> None:
 
 def _changes(running: Running, query: dict[str, Any]) -> Iterator[bytes]:
     """Ask for what has changed, again and again."""
-    last = 0
+    last = ""
     while True:
         content = running.ask("GET", "calls", query=query | {"after": last})
         yield content
@@ -78,6 +78,8 @@ class Followed:
 
     def new_rows(self, answer: CallList) -> Iterator[list[Any]]:
         """Yield the rows of those attempts that are over and were not shown yet."""
+        if answer.is_whole:
+            self._shown.clear()
         for call in answer.calls:
             over = [attempt for attempt in call.attempts if _is_over(attempt, call)]
             yield from (_row(call, attempt) for attempt in over[self._shown.pop(call.id, 0) :])

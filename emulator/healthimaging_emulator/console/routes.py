@@ -36,6 +36,7 @@ def make_console_blueprint() -> Blueprint:
 
 def _send(name: str) -> Response:
     response = send_from_directory(FOLDER, name)
+    del response.headers["Date"]  # the server adds one
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["X-Content-Type-Options"] = "nosniff"

@@ -64,14 +64,16 @@ class FaultList(_Body, frozen=True):
 class CallList(_Body, frozen=True):
     """Calls, newest last, and how many older ones were dropped.
 
-    ``first`` is the id of the oldest call that is kept, or of the next one. ``last`` is the number of the last change,
-    to be given as ``after`` for what changes from then on.
+    ``first`` is the id of the oldest call, or the next id if there is none. Pass ``last`` as ``after`` to get only
+    later changes. With ``is_whole``, all calls are listed: of another journal if the account or the emulator has begun
+    anew.
     """
 
     calls: list[Call]
     dropped: int
     first: int
-    last: int
+    last: str
+    is_whole: bool = False
 
 
 class EventList(_Body, frozen=True):

@@ -99,7 +99,9 @@ class RemoteAccount:
     def calls(self) -> JournalSnapshot:
         """The call journal as it is now, oldest call first."""
         fetched = self.request("GET", "calls", type=CallList)
-        return JournalSnapshot(fetched.calls, fetched.dropped, first=fetched.first, last=fetched.last)
+        return JournalSnapshot(
+            fetched.calls, fetched.dropped, first=fetched.first, last=fetched.last, is_whole=fetched.is_whole
+        )
 
     @property
     def strays(self) -> list[StrayRequest]:

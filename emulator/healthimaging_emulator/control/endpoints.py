@@ -137,14 +137,14 @@ def remove_fault(request: AnyRequest, id: str) -> None:
 
 
 def list_calls(request: AnyRequest) -> CallList:
-    """Return the call journal, or what has changed in it after the change of a number."""
-    calls = request.account.journal.snapshot(_read_number(request, "after", default=0) or 0)
+    """Return the call journal; with ``after``, only the calls that have changed since."""
+    calls = request.account.journal.snapshot(request.query.get("after", ""))
     found = calls.filter(
         image_set_id=request.query.get("imageSetId"),
         code=request.query.get("code"),
         attempts=_read_number(request, "attempts"),
     )
-    return CallList(found, calls.dropped, calls.first, calls.last)
+    return CallList(found, calls.dropped, calls.first, calls.last, calls.is_whole)
 
 
 def clear_calls(request: AnyRequest) -> None:
@@ -347,7 +347,7 @@ VERSIONS = IMAGE_SET + "/versions"
 VERSION = VERSIONS + "/{versionId}"
 IMAGE_SETS_PER_PAGE = 1000
 IMAGE_SET_QUERY = {"after": "string", "limit": "integer", "search": "string"}
-CALL_QUERY = {"after": "integer", "imageSetId": "string", "code": "string", "attempts": "integer"}
+CALL_QUERY = {"after": "string", "imageSetId": "string", "code": "string", "attempts": "integer"}
 
 ENDPOINTS = (
     Endpoint("GET", "/health", get_health, result=Health),

@@ -11,7 +11,7 @@ Each connection has a thread, which alone reads, writes and closes the socket. O
   never pause meets it too. There is none between two requests.
 - A request takes two system calls, a read and a write. So the socket's timeout stays unset until a request comes in
   pieces, and a response is one write: in two, Nagle's algorithm and delayed ACKs would cost 40 ms.
-- ``_has_turn`` is the thread's own. It has a turn from the bytes of a request to its next wait: see ``turns``.
+- ``_turn`` is the thread's own. It has one from the bytes of a request to its next wait: see ``turns``.
 - Closing a socket with unread bytes sends RST, which can overtake the response. So after a request that was not read to
   its end, the connection lingers: it ends its own side, then reads what the client still sends.
 """
@@ -151,7 +151,7 @@ class Connection:
         self._lock = threading.Lock()
         self._is_stopping = False
         self._is_answering = False
-        self._has_turn = False
+        self._turn: threading.Lock | None = None
         self._exchange = ServedExchange(self._has_left, self._end_turn)
         self._reader = RequestReader(service.settings.max_head, service.max_body)
         self._timeout: float | None = None
@@ -208,9 +208,9 @@ class Connection:
 
     def _end_turn(self) -> None:
         """Let another connection go on, before this one waits."""
-        if self._has_turn:
-            self._has_turn = False
-            self._service.turns.end()
+        if self._turn:
+            self._service.turns.end(self._turn)
+            self._turn = None
 
     def _encrypt(self, tls: ssl.SSLContext) -> None:
         """Speak TLS from now on. The handshake is made in this thread: in the accepting one it would delay others."""
@@ -288,7 +288,7 @@ class Connection:
                 if self._begun is None:
                     self._begin_request()
             elif event is Signal.SEND_CONTINUE:
-                self._socket.sendall(CONTINUE)
+                self._send_slowly(memoryview(CONTINUE))
             else:
                 return event
 
@@ -308,7 +308,7 @@ class Connection:
         self._end_turn()
         self._set_deadline(deadline)
         data = self._socket.recv(RECEIVE_SIZE)
-        self._has_turn = self._service.turns.take()
+        self._turn = self._service.turns.take()
         return data
 
     def _set_deadline(self, deadline: float | None) -> None:

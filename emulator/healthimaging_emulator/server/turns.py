@@ -11,16 +11,16 @@ from collections import deque
 
 
 class Turns:
-    """One turn at a time. A thread that has waited for ``patience`` seconds goes on without one.
+    """One turn at a time. A thread that has waited for ``patience`` seconds takes the turn from the one that has it.
 
-    So a long request does not hold up the others. ``_lock`` guards the other fields. Each thread that waits has a lock
-    in ``_waiting``, which is released when its turn has come.
+    So a long request holds up the others once, and is then passed by. Each turn is a lock of its own thread, which is
+    released when the turn has come. ``_lock`` guards the other fields.
     """
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
         self._lock = threading.Lock()
-        self._is_taken = False
+        self._current: threading.Lock | None = None
         self._waiting: deque[threading.Lock] = deque()
 
     @property
@@ -28,27 +28,26 @@ class Turns:
         """How many threads wait for a turn."""
         return len(self._waiting)
 
-    def take(self) -> bool:
-        """Wait for a turn. Return whether it has come; then it must be ended."""
+    def take(self) -> threading.Lock:
+        """Wait for a turn, and return it."""
+        turn = threading.Lock()
         with self._lock:
-            if not self._is_taken:
-                self._is_taken = True
-                return True
-            turn = threading.Lock()
+            if self._current is None:
+                self._current = turn
+                return turn
             turn.acquire()
             self._waiting.append(turn)
-        if turn.acquire(timeout=self._patience):
-            return True
-        with self._lock:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-                return False
-        return True  # it has come at the last moment
+        if not turn.acquire(timeout=self._patience):
+            with self._lock:
+                if self._current is not turn:  # it might have come at the last moment
+                    self._waiting.remove(turn)
+                    self._current = turn
+        return turn
 
-    def end(self) -> None:
-        """End a turn: the thread that has waited longest is next."""
+    def end(self, turn: threading.Lock) -> None:
+        """End a turn, unless it was taken away: the thread that has waited longest is next."""
         with self._lock:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._is_taken = False
+            if self._current is turn:
+                self._current = self._waiting.popleft() if self._waiting else None
+                if self._current:
+                    self._current.release()

@@ -27,6 +27,12 @@ export const session = {
   },
 };
 
+/** Write a path of the control API; what stands in its places may be any text, but no step to another path. */
+export function path(strings, ...values) {
+  const parts = values.map((value) => (/^\.{0,2}$/.test(value) ? "%00" : encodeURIComponent(value)));
+  return strings.reduce((made, text, index) => made + parts[index - 1] + text);
+}
+
 /** Send a request. Returns the decoded answer, null if it has no body. Raises ControlError and Unreachable. */
 export async function ask(method, path, body) {
   const response = await send(method, path, body);
@@ -52,7 +58,7 @@ async function send(method, path, body) {
 }
 
 async function request(method, path, body, token) {
-  const headers = { "x-emulator-account": session.account };
+  const headers = { "x-emulator-account": encodeURI(session.account) };
   if (token !== null) headers["x-emulator-token"] = String.fromCharCode(...new TextEncoder().encode(token));
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const content = body === undefined || body instanceof Blob ? body : JSON.stringify(body);
@@ -76,7 +82,7 @@ function askForToken(message) {
       element("p", { class: "refusal" }, message),
       element("button", { class: "primary" }, "Use this token"),
     );
-    const dialog = element("dialog", { "aria-label": "Control token", oncancel: (event) => event.preventDefault() }, form);
+    const dialog = element("dialog", { "aria-label": "Control token", onclose: () => dialog.isConnected && dialog.showModal() }, form);
     function use(event) {
       event.preventDefault();
       sessionStorage.setItem("token", field.value);

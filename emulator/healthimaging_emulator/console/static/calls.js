@@ -13,11 +13,11 @@ export function calls() {
   const text = element("input", { type: "search", placeholder: "operation, id, code, fault", oninput: show });
   const kind = element("select", { onchange: show }, ["All calls", "With an error", "Retried", "With a fault"].map((name) => element("option", {}, name)));
   const opened = new Set();
-  let last = 0;
+  let last = "";
 
   async function refresh() {
     const journal = await ask("GET", `calls?after=${last}`);
-    if (journal.last < last) known.clear(); // a journal that has begun anew
+    if (journal.isWhole) known.clear();
     for (const call of journal.calls) known.set(call.id, call);
     for (const id of known.keys()) if (id < journal.first) known.delete(id);
     if (journal.last !== last) show();

@@ -1,7 +1,7 @@
 // The faults, in the order in which they are tried: switched, moved, removed, and added.
 
 import { act, actIfSure } from "./actions.js";
-import { ask } from "./api.js";
+import { ask, path } from "./api.js";
 import { button, element, showItems } from "./dom.js";
 import { faultForm } from "./fault-form.js";
 
@@ -52,7 +52,7 @@ export function faults() {
 function entry({ fault, position, isLast }) {
   const { id, matched, fired, isOn = true, match = {}, ...effect } = fault;
   const text = JSON.stringify(Object.keys(match).length ? { match, ...effect } : effect);
-  const change = (body, done) => act(() => ask("PUT", `faults/${id}`, body), done);
+  const change = (body, done) => act(() => ask("PUT", path`faults/${id}`, body), done);
   const toggle = element("input", {
     type: "checkbox",
     role: "switch",
@@ -71,7 +71,7 @@ function entry({ fault, position, isLast }) {
       { class: "bar" },
       button("Up", () => change({ position: position - 1 }, `${id} is tried earlier.`), { disabled: position === 1, "data-focus": "up", "aria-label": `Move ${id} up` }),
       button("Down", () => change({ position: position + 1 }, `${id} is tried later.`), { disabled: isLast, "data-focus": "down", "aria-label": `Move ${id} down` }),
-      button("Remove", () => act(() => ask("DELETE", `faults/${id}`), `${id} is removed.`), { "aria-label": `Remove ${id}` }),
+      button("Remove", () => act(() => ask("DELETE", path`faults/${id}`), `${id} is removed.`), { "aria-label": `Remove ${id}` }),
     ),
   );
 }

@@ -1,6 +1,6 @@
 // Frames as pictures, which the emulator draws.
 
-import { download } from "./api.js";
+import { download, path as write } from "./api.js";
 import { button, element } from "./dom.js";
 import * as format from "./format.js";
 
@@ -14,6 +14,7 @@ export function frames(path) {
   let ids = null;
 
   async function show() {
+    if (ids === null) return;
     const wanted = ids.slice(gallery.childElementCount, gallery.childElementCount + FRAMES_PER_CLICK);
     const figures = wanted.map((id) => element("figure", {}, element("figcaption", {}, format.shortId(id))));
     gallery.append(...figures);
@@ -23,7 +24,7 @@ export function frames(path) {
 
   async function draw(figure, id) {
     try {
-      const picture = URL.createObjectURL(await download(`${path}/frames/${id}.png`));
+      const picture = URL.createObjectURL(await download(path + write`/frames/${id}.png`));
       figure.prepend(element("img", { src: picture, alt: `Frame ${id}`, onload: () => URL.revokeObjectURL(picture) }));
     } catch (error) {
       figure.prepend(element("p", { class: "refusal" }, error.message));
@@ -46,5 +47,5 @@ export function frames(path) {
 
 function* frameIds(document) {
   for (const series of Object.values(document.Study?.Series ?? {}))
-    for (const instance of Object.values(series.Instances ?? {})) for (const { ID } of instance.ImageFrames ?? []) yield ID;
+    for (const instance of Object.values(series.Instances ?? {})) for (const frame of instance.ImageFrames ?? []) if (frame?.ID) yield frame.ID;
 }

@@ -1,7 +1,7 @@
 // One image set: a timeline of its versions, their metadata, what changed between two, and the frames.
 
 import { act, actIfSure, copy } from "./actions.js";
-import { ask } from "./api.js";
+import { ask, path as write } from "./api.js";
 import { button, element, labelled, showItems, showIfChanged } from "./dom.js";
 import * as format from "./format.js";
 import { frames } from "./frames.js";
@@ -12,7 +12,7 @@ const FIRST_VERSIONS = 50;
 
 /** Show an image set. */
 export function imageSet(datastoreId, imageSetId) {
-  const path = `datastores/${datastoreId}/imageSets/${imageSetId}`;
+  const path = write`datastores/${datastoreId}/imageSets/${imageSetId}`;
   const about = element("p", { class: "about" });
   const pending = element("div", { class: "pending", role: "status" });
   const timeline = element("ol", { class: "timeline" });

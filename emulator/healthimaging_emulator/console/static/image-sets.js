@@ -1,6 +1,6 @@
 // The image sets of a data store: searched, and page by page.
 
-import { ask } from "./api.js";
+import { ask, path } from "./api.js";
 import { button, element, labelled, showItems, showIfChanged } from "./dom.js";
 import * as format from "./format.js";
 
@@ -51,7 +51,7 @@ export function imageSets(datastoreId) {
 }
 
 function address({ datastoreId, search, after }) {
-  return `datastores/${datastoreId}/imageSets?${new URLSearchParams({ limit: PAGE_SIZE, after, search })}`;
+  return `${path`datastores/${datastoreId}/imageSets`}?${new URLSearchParams({ limit: PAGE_SIZE, after, search })}`;
 }
 
 function storeOption({ datastoreId, name, status }) {

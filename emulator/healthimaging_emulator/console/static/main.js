@@ -28,7 +28,7 @@ let current = { refresh: async () => {} };
 /** Show the page that the address names. */
 function navigate() {
   if (location.hash && !location.hash.startsWith("#/")) return;
-  const [path = "", ...place] = location.hash.slice(2).split("/").map(decodeURIComponent);
+  const [path = "", ...place] = location.hash.slice(2).split("/").map(decode);
   const page = PAGES.find((each) => each.path === path) ?? PAGES[0];
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === `#/${page.path}`) link.setAttribute("aria-current", "page");
@@ -41,6 +41,14 @@ function navigate() {
   view.replaceChildren(current.node);
   window.scrollTo(0, 0);
   refresh();
+}
+
+function decode(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // a percent sign that encodes nothing
+  }
 }
 
 let refreshing = false;
