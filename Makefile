@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 PYTHON310 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python) $(shell command -v python3.10))
 
-.PHONY: serve test lint soak fuzz live screenshots lowest audit lock bench clean docs sbom release-check
+.PHONY: serve test lint soak fuzz live screenshots lowest audit lock bench clean docs sbom release-check mutate
 
 serve: $(VENV)/.serve
 	$(BIN)/healthimaging-emulator serve
@@ -30,6 +30,10 @@ soak: $(VENV)/.test
 
 fuzz: $(VENV)/.test
 	FUZZ=long $(BIN)/pytest tests/fuzz
+
+# A tenth of the mutants of each module, the same in every run; MUTATE='--share 1 --module aws' for more, or others.
+mutate: $(VENV)/.mutate
+	nice $(BIN)/python -m tests.mutation $(MUTATE)
 
 # Asks AWS, with HEALTHIMAGING_LIVE=1, where the emulator had to choose; otherwise the emulator itself.
 live: $(VENV)/.test
@@ -69,7 +73,7 @@ release-check: | $(VENV)
 
 lock: $(VENV)/.test
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --all-extras --group test --group lint --group bench \
-	    --group audit --group docs --upgrade --no-annotate --no-header pyproject.toml --output-file constraints.txt
+	    --group audit --group docs --group mutate --upgrade --no-annotate --no-header pyproject.toml --output-file constraints.txt
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
@@ -95,6 +99,10 @@ $(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)
 	$(INSTALL) '.[frames,pytest,sigv4,tls]' --group test
+	touch $@
+
+$(VENV)/.mutate: pyproject.toml constraints.txt | $(VENV)
+	$(INSTALL) '.[frames,pytest,sigv4,tls]' --group mutate
 	touch $@
 
 $(VENV)/.audit: pyproject.toml constraints.txt | $(VENV)
