@@ -10,6 +10,7 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.exceptions import ParamValidationError
+from hypothesis import settings
 
 from healthimaging_emulator import Emulator
 from healthimaging_emulator.server.listener import Server
@@ -18,6 +19,9 @@ pytest.register_assert_rewrite("tests.reader")
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "fixtures" / "demo.json"
+
+settings.register_profile("untimed", deadline=None)  # how long a test takes says nothing on a busy machine
+settings.load_profile("untimed")
 
 
 @pytest.hookimpl(wrapper=True)
