@@ -126,6 +126,10 @@ READABLE = {
         LINE.replace(b"1.1", b"1.0") + b"Connection: keep-alive\r\n\r\n",
         [head("/a%2Fb?c=d", ("connection", "keep-alive"), version="1.0", keeps_alive=False), EMPTY],
     ),
+    "HTTP/1.0 without a host": (
+        b"POST / HTTP/1.0\r\n\r\n",
+        [Head("POST", "/", "1.0", [], keeps_alive=False), EMPTY],
+    ),
     "CONNECT": (
         b"CONNECT y:443 HTTP/1.1\r\nHost: x\r\n\r\n",
         [head("y:443", method="CONNECT", keeps_alive=False), EMPTY],
@@ -177,6 +181,7 @@ TOO_LARGE = {
     "a length over the limit": (LINE + b"Content-Length: 21\r\n\r\n", Body(b"", 21)),
     "an expectation over the limit": (LINE + b"Expect: 100-continue\r\nContent-Length: 21\r\n\r\n", Body(b"", 21)),
     "chunks over the limit": (CHUNKED + b"a\r\n0123456789\r\n" * 2 + b"1\r\na\r\n0\r\n\r\n", Body(b"", 21)),
+    "a chunk over the limit and longer than it says": (CHUNKED + b"15\r\n" + b"a" * 25, Body(b"", 21)),
     "a chunk over the limit": (CHUNKED + b"ffffffff\r\n" + b"a" * 50, Body(b"", 21)),
 }
 
@@ -302,10 +307,16 @@ REFUSED = {
         TOO_LONG,
     ),
     "a head over the limit": (filled(MAX_HEAD + 1), 431, TOO_LONG),
+    "headers up to the limit without an end": (filled(MAX_HEAD, after=b""), 431, TOO_LONG),
     "headers without an end": (LINE + b"X: a\r\n" * MAX_HEAD, 431, TOO_LONG),
     "a long extension": (CHUNKED + b"1;" + b"x" * MAX_HEAD + b"\r\na\r\n0\r\n\r\n", 431, LONG_CHUNKS),
     "chunk framing over the limit": (
         CHUNKED + b"1;" + b"x" * 96 + b"\r\na\r\n1;" + b"x" * 98 + b"\r\na\r\n0\r\n\r\n",
+        431,
+        LONG_CHUNKS,
+    ),
+    "slightly padded chunk sizes": (
+        CHUNKED.replace(b"/a%2Fb?c=d", b"/control") + b"000001\r\na\r\n" * MAX_CONTROL_BODY + b"0\r\n\r\n",
         431,
         LONG_CHUNKS,
     ),

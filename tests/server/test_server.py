@@ -146,6 +146,16 @@ def test_an_absolute_target_and_any_host_are_served(server: Server) -> None:
         assert exchange(server, data).body == b"GET http://a..b/c 0 "
 
 
+@pytest.mark.parametrize("method", ["FROB", "propfind", "PRI", "DESCRIBE"])
+def test_any_method_reaches_the_application(server: Server, method: str) -> None:
+    assert exchange(server, request(method, "/a", body=b"{}")).body == f"{method} /a 2 {{}}".encode()
+
+
+def test_a_connect_is_answered_and_closed(server: Server) -> None:
+    reply = exchange(server, request("CONNECT", "x:443") + b"\x16\x03\x01")
+    assert (reply.status, reply.body, reply.is_closed) == (200, b"CONNECT x:443 0 ", True)
+
+
 def test_a_large_answer_arrives_whole() -> None:
     with Server(Large(20_000_000)) as server, Client(server) as client:
         client.send(request("GET", "/") * 2)
