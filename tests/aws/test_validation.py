@@ -166,6 +166,17 @@ def test_one_violation_is_told_whole(members: dict[str, Any], subject: str, cons
     )
 
 
+class Unprintable(str):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        raise AssertionError("printing takes time for a value that is valid")
+
+
+def test_a_valid_value_is_not_printed() -> None:
+    validate(make_input(message=Unprintable("a"), part=Part(name=Unprintable("abc"))))
+
+
 @pytest.mark.parametrize("choice", [Choice(), Choice(one="", other=1)], ids=["none", "both"])
 def test_a_union_has_exactly_one_member(choice: Choice) -> None:
     (violation,) = find_violations(make_input(choice=choice))

@@ -6,8 +6,7 @@ A kind overrides the methods of the phases in which it acts. ``pipeline.handle``
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -18,8 +17,7 @@ from ..healthimaging.context import Workflow
 from ..messages import Exchange, Response
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """The request that a fault was picked for."""
 
     operation: Operation[Any, Any]

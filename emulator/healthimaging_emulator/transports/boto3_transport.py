@@ -176,7 +176,7 @@ def remove_pause(responses: Responses) -> Responses:
 def make_request(prepared: AWSPreparedRequest) -> Request:
     """Return the request that botocore has prepared."""
     url = urlsplit(prepared.url)
-    headers = {"host": host_header(prepared.url)}
+    headers = {"host": host_header(f"{url.scheme}://{url.netloc}")}
     for name, value in prepared.headers.items():
         headers[name.lower()] = value.decode("latin-1") if isinstance(value, bytes) else value
     body = prepared.body or b""

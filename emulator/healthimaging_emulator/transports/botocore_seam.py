@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from importlib.metadata import version
 from typing import Any
@@ -38,9 +39,10 @@ def check_botocore() -> None:
         )
 
 
-def host_header(url: str) -> str:
-    """Return the Host header that botocore signs for a URL."""
-    return str(_host_from_url(url))
+@functools.lru_cache(maxsize=128)
+def host_header(origin: str) -> str:
+    """Return the Host header that botocore signs for a URL, of which the scheme and the host are enough."""
+    return str(_host_from_url(origin))
 
 
 def read_timeout(endpoint: Endpoint) -> float | None:
