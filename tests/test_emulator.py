@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from typing import Any, Literal
+from urllib.request import urlopen
 
 import pytest
 from freezegun import freeze_time
@@ -203,6 +204,39 @@ def test_flasks_test_client_gets_the_errors_of_the_service(emulator: Emulator) -
     for method, target in (("GET", "/x/"), ("OPTIONS", "/"), ("PUT", "//a//b")):
         response = client.open(target, method=method)
         assert (response.status_code, response.headers["x-amzn-ErrorType"]) == (404, "UnknownOperationException")
+
+
+SERVED = """
+import sys
+from urllib.request import urlopen
+import healthimaging_emulator.cli
+from healthimaging_emulator import Emulator
+
+with Emulator.from_seed(cors_origins=["*"]).serve() as server:
+    for path in ("/datastore", "/_emulator/calls", "/datastore"):
+        print(path, urlopen(server.url + path).status, "flask" in sys.modules)
+"""
+
+
+def test_a_server_imports_flask_when_the_control_api_is_first_used() -> None:
+    """Importing it takes a third of the start."""
+    said = subprocess.run([sys.executable, "-c", SERVED], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines() == ["/datastore 200 False", "/_emulator/calls 200 True", "/datastore 200 True"]
+
+
+def test_a_server_sends_every_request_through_an_app_that_was_used_before() -> None:
+    emulator, seen = Emulator.from_seed(), []
+    service = emulator.app.wsgi_app
+
+    def middleware(environ: dict[str, Any], start_response: Any) -> Any:
+        seen.append(environ["PATH_INFO"])
+        return service(environ, start_response)
+
+    emulator.app.wsgi_app = middleware  # type: ignore[method-assign]  # as Flask documents it
+    with emulator.serve() as server:
+        for path in ("/datastore", "/_emulator/calls"):
+            urlopen(server.url + path).close()
+    assert seen == ["/datastore", "/_emulator/calls"]
 
 
 def test_every_public_name_is_loaded_and_no_other() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +17,13 @@ from .interfaces import ResetScope
 from .pipeline import Pipeline
 from .seeds.loader import Seed, find_fixture, load_seed
 from .settings import Settings
+from .transports.targets import CONTROL_PREFIX, is_control_path
+from .transports.wsgi import make_service
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from botocore.client import BaseClient
     from flask import Flask
     from typing_extensions import Unpack
@@ -159,8 +162,7 @@ class Emulator:
         """The WSGI application, for Flask's test client or a server of your own."""
         from .console.routes import make_console_blueprint
         from .control.routes import make_control_blueprint  # imports Flask, which a client in process does not need
-        from .transports.targets import CONTROL_PREFIX
-        from .transports.wsgi import create_app
+        from .transports.flask_app import create_app
 
         blueprints = [make_control_blueprint(self._accounts, self.settings, CONTROL_PREFIX), make_console_blueprint()]
         return create_app(self._pipeline, blueprints, self.settings)
@@ -217,4 +219,17 @@ class Emulator:
         """Start a server; a ``with`` block or its ``stop`` ends it. Raises the errors of ``Server``."""
         from .server.listener import Server
 
-        return Server(self.app, host, port, tls=tls, settings=self.settings, signing=self.signing_variables())
+        return Server(self._answer, host, port, tls=tls, settings=self.settings, signing=self.signing_variables())
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request to a server. Importing Flask takes a third of the start, so it waits until it is needed."""
+        if "app" in self.__dict__ or is_control_path(environ["PATH_INFO"]):
+            return self._call_app(environ, start_response)
+        return self._service(environ, start_response)
+
+    def _call_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self.app(environ, start_response)
+
+    @cached_property
+    def _service(self) -> WSGIApplication:
+        return make_service(self._call_app, self._pipeline, self.settings)

@@ -10,11 +10,12 @@ import hmac
 import re
 from collections.abc import Collection
 from ipaddress import ip_address
-from typing import NamedTuple
-
-from flask import Request
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ForbiddenError, InvalidError
+
+if TYPE_CHECKING:
+    from flask import Request
 
 
 class AccessPolicy(NamedTuple):

@@ -1,22 +1,16 @@
-"""The WSGI application: the service, and around it Flask with the control API.
+"""The WSGI application of the service. HEAD and CORS are handled here, outside the pipeline.
 
-Exactly ``/_emulator`` and paths that begin with ``/_emulator/`` are Flask's. All others are the service's and bypass
-Flask's dispatch, which would route by the decoded path, redirect, and answer 405 and OPTIONS by itself. HEAD and CORS
-are handled here, outside the pipeline.
+Exactly ``/_emulator`` and paths that begin with ``/_emulator/`` are the control API's, which ``flask_app`` serves. All
+others are the service's and never meet Flask. A server that nobody asks for the control API need not import it.
 """
 
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Iterable
 from http.client import responses
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
-
-from flask import Blueprint, Flask
-from werkzeug.routing import Map
 
 from ..messages import Exchange, Request, Response, drive
 from ..pipeline import Pipeline
@@ -30,40 +24,10 @@ EXPOSED = "x-amzn-RequestId, x-amzn-ErrorType, x-emulator-fault, x-emulator-gene
 METHODS = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
 
 
-class _Application(Flask):
-    url_map_class = staticmethod(partial(Map, merge_slashes=False))  # type: ignore[assignment]  # takes a path as it is
-
-
-def create_app(pipeline: Pipeline, blueprints: Sequence[Blueprint], settings: Settings) -> Flask:
-    """Make the application of an emulator: the service, and blueprints under the prefix of the control API."""
-    app = _Application("healthimaging_emulator", static_folder=None)
-    service = _Service(_Control(app, blueprints), pipeline, settings.max_body)
-    app.wsgi_app = _Cors(service, settings.cors_origins) if settings.cors_origins else service  # type: ignore[method-assign]
-    return app
-
-
-class _Control:
-    """Flask with the control API, whose routes are added at the first request: compiling them takes milliseconds."""
-
-    def __init__(self, app: Flask, blueprints: Sequence[Blueprint]) -> None:
-        self._app = app
-        self._wsgi_app = app.wsgi_app
-        self._blueprints = list(blueprints)
-        self._adding = threading.Lock()
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        with self._adding:
-            while self._blueprints:
-                self._app.register_blueprint(self._blueprints.pop(), url_prefix=CONTROL_PREFIX)
-        return _collect(self._wsgi_app(environ, start_response))
-
-
-def _collect(chunks: Iterable[bytes]) -> list[bytes]:
-    """Return the body of an answer in at least one chunk: hypercorn answers 500 if there is none."""
-    try:
-        return list(chunks) or [b""]
-    finally:
-        getattr(chunks, "close", lambda: None)()
+def make_service(control: WSGIApplication, pipeline: Pipeline, settings: Settings) -> WSGIApplication:
+    """Make the application that answers the service's requests, and hands those of the control API on."""
+    service = _Service(control, pipeline, settings.max_body)
+    return _Cors(service, settings.cors_origins) if settings.cors_origins else service
 
 
 class _Service:
