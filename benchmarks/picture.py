@@ -99,7 +99,7 @@ def read_panels(found: Mapping[Benchmark, Sequence[Row]]) -> list[Panel]:
 def draw(panels: Sequence[Panel], folder: Path) -> None:
     """Draw ``speed-light.svg`` and ``speed-dark.svg``."""
     for page, colors in COLORS.items():
-        mpl.rcParams.update({"svg.hashsalt": "healthimaging-emulator", "font.size": 13})
+        mpl.rcParams.update({"svg.hashsalt": "healthimaging-emulator", "svg.fonttype": "path", "font.size": 13})
         lines = sum(len(panel.bars) + TITLE for panel in panels) or 1
         figure, axes = pyplot.subplots(figsize=(WIDTH, 0.3 * lines), layout="constrained")
         top = 0.0

@@ -169,7 +169,7 @@ def compare_loading(file: Path, things: str, number: int, *, most: float, most_b
             memory.append(grown / number)
         return float(seconds)
 
-    times = interleave({name: partial(take, name) for name in ("ours", "msgspec")}, rounds=5)
+    times = interleave({name: partial(take, name) for name in ("ours", "msgspec")}, rounds=3)
     name = f"loading a seed of {things}, against msgspec's own decoding of the file"
     yield compare(name, times, "ours", "msgspec", most=most)
     yield summarize(f"resident memory for each of {things}", memory, most=most_bytes, unit="bytes")
