@@ -71,6 +71,8 @@ def is_too_deep(content: Any) -> bool:
     level = [content]
     for _ in range(MAX_NESTING):
         level = [child for value in level for child in _list_children(value)]
+        if not level:  # most documents have ten levels
+            return False
     return any(isinstance(value, (Mapping, list)) for value in level)
 
 
