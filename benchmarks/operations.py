@@ -22,6 +22,11 @@ LARGE = {"datastoreId": peers.DATASTORE, "imageSetId": "1" * 32}
 SEARCHED = "2" * 32
 CALLS = 30
 
+FIXED = "boto3 itself takes 0.2 ms; the journal, the checks and the answer add 0.08 ms to any call"
+STREAMED = f"{FIXED}, and urllib3's object for a body that is read piece by piece"
+REWRITTEN = "half of what it adds is the new document: copied, checked, encoded and compressed"
+"""Findings of a profile."""
+
 Call = Callable[[Any], object]
 """A call of a client."""
 
@@ -73,7 +78,7 @@ def _compare(name: str, call: Call, remark: str = "") -> Row:
 
 def get_image_set() -> Iterator[Row]:
     """Call GetImageSet in process."""
-    yield _compare("GetImageSet in process", lambda client: client.get_image_set(**peers.IDS))
+    yield _compare("GetImageSet in process", lambda client: client.get_image_set(**peers.IDS), FIXED)
 
 
 def update_image_set_metadata() -> Iterator[Row]:
@@ -88,8 +93,7 @@ def update_image_set_metadata() -> Iterator[Row]:
             **peers.IDS, latestVersionId=str(version), updateImageSetMetadataUpdates=updates
         )
 
-    remark = "it rewrites the document and adds a version"
-    yield _compare("UpdateImageSetMetadata in process", update, remark)
+    yield _compare("UpdateImageSetMetadata in process", update, REWRITTEN)
 
 
 def search_image_sets() -> Iterator[Row]:
@@ -105,6 +109,7 @@ def get_image_set_metadata() -> Iterator[Row]:
     yield _compare(
         "GetImageSetMetadata of 1 MB in process",
         lambda client: client.get_image_set_metadata(**LARGE)["imageSetMetadataBlob"].read(),
+        STREAMED,
     )
 
 
@@ -114,4 +119,5 @@ def get_image_frame() -> Iterator[Row]:
     yield _compare(
         "GetImageFrame of 1 MB in process",
         lambda client: client.get_image_frame(**LARGE, imageFrameInformation=frame)["imageFrameBlob"].read(),
+        STREAMED,
     )
