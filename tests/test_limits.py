@@ -13,6 +13,7 @@ import pytest
 from healthimaging_emulator import Emulator, Fault, InvalidError, LimitExceededError, RemoteAccount, Server
 from healthimaging_emulator.clock import Clock
 from healthimaging_emulator.journal import MAX_ANSWER, MAX_ATTEMPTS, Journal
+from healthimaging_emulator.seeds.loader import load_seed
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, SAMPLE, path
 from tests.raw import JSON, Client, exchange, request, until
@@ -155,6 +156,14 @@ def test_versions_that_are_appended_are_limited() -> None:
     assert [version.version_id for version in image_set.versions] == ["6", "5", "4", "3", "2", "1"]
     emulator.reset("changes")
     assert image_set.append(**ACTIVE)
+
+
+def test_a_seed_that_replaces_the_initial_one_may_have_any_number() -> None:
+    emulator = Emulator.from_seed({}, max_versions=1, max_faults=1)
+    emulator.account()
+    emulator.replace_seed(load_seed(DEMO, {"faults": [{"latency": {"seconds": 0}}] * 2}))
+    assert emulator.image_set(DATASTORE, SAMPLE).append(**ACTIVE)
+    assert emulator.faults.add(Fault.latency(0))
 
 
 def test_versions_of_clients_are_limited() -> None:

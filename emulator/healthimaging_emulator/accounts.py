@@ -118,12 +118,12 @@ class Account:
         """See ``AccountInterface``."""
         self.put(load_seed(*sources))
 
-    def put(self, seed: Seed) -> None:
-        """Replace the whole state by a seed that is loaded."""
+    def put(self, seed: Seed, *, is_added: bool = True) -> None:
+        """Replace the whole state by a seed that is loaded. The limits of an account hold for one that is added."""
         with self._lock:
             self.clock.reset()
-            self.store.reset(seed.baseline)
-            self.faults.reset(seed.faults)
+            self.store.reset(seed.baseline, is_added=is_added)
+            self.faults.reset(seed.faults, is_added=is_added)
             self.journal.clear()
 
     def merge(self, seed: Seed) -> None:
@@ -272,7 +272,7 @@ class Accounts:
         with self._creating:  # so that no account is made with the old seed after this
             self.seed = seed
             for account in self._accounts.values():
-                account.put(seed)
+                account.put(seed, is_added=False)
 
     def test_of(self, id: str) -> str | None:
         """Return the name of the test that has an account open, or None."""

@@ -166,11 +166,11 @@ class Faults:
         self._active = self._activate(faults, {}, is_added=False)  # the emulator's seed may have any number
         self._is_seed_added = False
 
-    def reset(self, faults: Sequence[Fault] | None = None) -> None:
+    def reset(self, faults: Sequence[Fault] | None = None, *, is_added: bool = True) -> None:
         """Return to the faults of the seed, or replace these by others, to which later resets return."""
         with self._lock:
             if faults is not None:
-                self._initial, self._is_seed_added = tuple(faults), True
+                self._initial, self._is_seed_added = tuple(faults), is_added
             self._end(*self._active.values())
             self._active = self._activate(self._initial, {}, is_added=self._is_seed_added)
 

@@ -79,11 +79,11 @@ class Store:
         self._events = Events(publish)
         self.reset()
 
-    def reset(self, baseline: Baseline | None = None) -> None:
+    def reset(self, baseline: Baseline | None = None, *, is_added: bool = True) -> None:
         """Drop all changes, also those that are due later; keep the baseline, or begin with another one."""
         with self._lock:
             if baseline is not None:
-                self._baseline, self._initially_added = baseline, measure(baseline)
+                self._baseline, self._initially_added = baseline, measure(baseline) if is_added else (0, 0)
             self._changed: dict[str, dict[str, ImageSet | None]] = {}  # None: a test has removed it
             self._datastores: dict[str, Datastore] = {}
             for job in self._jobs.values():
