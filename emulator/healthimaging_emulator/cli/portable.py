@@ -1,4 +1,4 @@
-"""Signals and child processes on systems without POSIX, such as Windows; see ``posix``."""
+"""Signals, locks and child processes on systems without POSIX, such as Windows; see ``posix``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import signal
 import subprocess
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 BLOCKED: set[signal.Signals] = set()
 
@@ -17,6 +18,25 @@ POLL_SECONDS = 0.2
 
 def allow_descriptors(count: int) -> None:  # as in ``posix``
     """Do nothing: there is no limit to raise."""
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock: a file, which is removed at the end. Windows removes none that a process has open.
+
+    Raises ``BlockingIOError`` if another process holds it, and ``OSError`` if there can be no file.
+    """
+    try:
+        path.unlink(missing_ok=True)  # left by a crash
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    except (FileExistsError, PermissionError):
+        raise BlockingIOError from None
+    try:
+        yield
+    finally:
+        os.close(file)
+        with suppress(OSError):  # another process holds it already
+            path.unlink()
 
 
 @contextmanager

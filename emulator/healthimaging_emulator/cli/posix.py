@@ -1,7 +1,8 @@
-"""Signals, limits and child processes on Linux and macOS; ``portable`` has the same for other systems."""
+"""Signals, limits, locks and child processes on Linux and macOS; ``portable`` has the same for other systems."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import signal
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 ONE_SIGNAL_SECONDS = 0.2
 """A signal within this time is a repetition: ``timeout`` sends it to a process and to its group."""
@@ -34,6 +36,44 @@ def allow_descriptors(count: int) -> None:
     most = count if hard == resource.RLIM_INFINITY else min(count, hard)
     with suppress(OSError, OverflowError, ValueError):  # macOS has a lower limit than it says
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock: a file, which is removed at the end. After a crash it is left, but holds nothing any more.
+
+    Raises ``BlockingIOError`` if another process holds it, and ``OSError`` if there can be no file.
+    """
+    file = _open_locked(path)
+    try:
+        yield
+    finally:
+        if _is_at(path, file):
+            with suppress(OSError):  # it may stay
+                path.unlink()
+        os.close(file)
+
+
+def _open_locked(path: Path) -> int:
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            raise
+        except OSError:
+            return file  # a file system without locks
+        if _is_at(path, file):
+            return file
+        os.close(file)  # the process that held it has removed it meanwhile
+
+
+def _is_at(path: Path, file: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file))
+    except OSError:
+        return False
 
 
 @contextmanager

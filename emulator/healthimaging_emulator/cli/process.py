@@ -1,4 +1,4 @@
-"""The process of a command that serves: signals, its end, a child process."""
+"""The process of a command that serves: signals, its end, locks, a child process."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from contextlib import suppress
 from typing import NoReturn
 
 if hasattr(signal, "pthread_sigmask") and hasattr(os, "posix_spawnp"):
-    from .posix import BLOCKED, allow_descriptors, end_at_next, run, signals_blocked, wait_for
+    from .posix import BLOCKED, allow_descriptors, end_at_next, locked, run, signals_blocked, wait_for
 else:
-    from .portable import BLOCKED, allow_descriptors, end_at_next, run, signals_blocked, wait_for
+    from .portable import BLOCKED, allow_descriptors, end_at_next, locked, run, signals_blocked, wait_for
 
 __all__ = [
     "BLOCKED",
     "allow_descriptors",
     "end",
     "end_at_next",
+    "locked",
     "run",
     "signals_blocked",
     "wait_for",

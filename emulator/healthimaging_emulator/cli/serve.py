@@ -36,7 +36,7 @@ from .options import (
     summarize,
 )
 from .process import allow_descriptors, end, end_at_next, signals_blocked, wait_for
-from .save import SavedAccounts
+from .save import SavedAccounts, open_saved
 from .tls import make_context
 from .variables import option
 from .watch import SeedFiles, watching
@@ -96,20 +96,23 @@ def serve(
     Example: healthimaging-emulator serve my-seed.json --port 0
     """
     signal.signal(signal.SIGTERM, lambda *_: os._exit(1))  # process 1 of a container has no default handler
+    if watch and save:
+        raise click.UsageError("--save cannot be used with --watch, which would discard what was restored")
     sources = read_streams(seeds + seed) or [str(find_fixture("demo.json"))]
     rules = read_stream(faults) if faults else None
     files = SeedFiles(sources, rules)
     loaded = files.load()
-    saved = SavedAccounts(save) if save else None
+    context = click.get_current_context()
+    saved = context.with_resource(open_saved(save)) if save else None
     names = [name for name in (host, *settings["control_hosts"]) if name not in ("", "0.0.0.0", "::")]
-    context, authority = make_context(tls_cert, tls_key, tls_self_signed, names)
+    tls, authority = make_context(tls_cert, tls_key, tls_self_signed, names)
     allow_descriptors(settings["max_connections"] + DESCRIPTORS)
     with signals_blocked(STOPPING):
         with background_log(log_level, log_format):
             emulator = make_emulator(loaded, settings)
             if saved:
                 saved.restore(emulator)
-            server = listen(emulator, host, port, context)
+            server = listen(emulator, host, port, tls)
             if not settings["control_token"] and not is_loopback(host):
                 _say(f"warning: {OPEN.format(host=host)}", err=True)
             _say(_banner(server, *_origin(sources, loaded, saved), _exports(emulator.signing_variables(), authority)))
@@ -119,18 +122,16 @@ def serve(
             server.stop()
             code = _save(saved, emulator)
             deliver_events(emulator)
+        context.close()  # which ``end`` does not
         end(code)
 
 
 def _save(saved: SavedAccounts | None, emulator: Emulator) -> int:
     """Save the accounts, if they are to be saved, and return the exit code."""
-    try:
-        if saved:
-            saved.save(emulator)
-    except click.ClickException as error:
-        _say(f"Error: {error.message}", err=True)
-        return 1
-    return 0
+    reasons = saved.save(emulator) if saved else []
+    for reason in reasons:
+        _say(f"Error: {reason}", err=True)
+    return 1 if reasons else 0
 
 
 def _say(text: str, *, err: bool = False) -> None:
