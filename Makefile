@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 PYTHON310 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python) $(shell command -v python3.10))
 
-.PHONY: serve test lint soak fuzz live screenshots lowest audit lock bench clean docs sbom release-check mutate
+.PHONY: serve test console lint soak fuzz live screenshots lowest audit lock bench clean docs sbom release-check mutate
 
 serve: $(VENV)/.serve
 	$(BIN)/healthimaging-emulator serve
 
 test: $(VENV)/.test
-	$(BIN)/pytest --cov -n 2 --dist worksteal
+	$(BIN)/pytest --cov -n 2 --dist worksteal --ignore tests/console
+
+# The console in a real Chromium, on a desk and on a phone.
+console: $(VENV)/.test
+	$(BIN)/pytest tests/console -n 2 --dist loadfile
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
