@@ -118,10 +118,15 @@ def test_a_frame_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.frames
-def test_a_frame_that_takes_too_much_memory_is_refused() -> None:
-    size = {"Rows": 1, "Columns": 1 << 28, "BitsAllocated": 8}  # eight bytes a pixel while it is scaled
+def test_a_small_frame_that_claims_to_be_large_is_refused() -> None:
+    import imagecodecs
+    import numpy
+
+    content = bytearray(imagecodecs.jpeg_encode(numpy.zeros((8, 8), "uint8")))
+    size = content.index(b"\xff\xc0") + 5
+    content[size : size + 4] = b"\xff\xdc\xff\xdc"  # 65,500 rows and columns
     with pytest.raises(InvalidError) as refused:
-        draw_frame(image_set_with(bytes(1 << 28), SYNTAX, **size), FRAME)
+        draw_frame(image_set_with(bytes(content), "1.2.840.10008.1.2.4.50"), FRAME)
     assert refused.value.message.startswith(f"frame {FRAME} cannot be drawn: ")
 
 

@@ -50,6 +50,18 @@ def test_a_thread_that_has_waited_too_long_takes_the_turn() -> None:
     assert (turns.waiting, waiting.is_alive()) == (0, False)
 
 
+@pytest.mark.usefixtures("restless_threads")
+def test_impatient_threads_take_turns_from_each_other() -> None:
+    turns = Turns(1e-6)
+
+    def take(_: int) -> None:
+        turns.end(turns.take())
+
+    with ThreadPoolExecutor(32) as threads:
+        assert len(list(threads.map(take, range(5000)))) == 5000
+    assert turns.waiting == 0
+
+
 @pytest.fixture
 def emulator() -> Emulator:
     return Emulator.from_seed()

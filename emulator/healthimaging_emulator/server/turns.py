@@ -39,7 +39,7 @@ class Turns:
             self._waiting.append(turn)
         if not turn.acquire(timeout=self._patience):
             with self._lock:
-                if self._current is not turn:  # it might have come at the last moment
+                if turn in self._waiting:  # otherwise it has come at the last moment, and may be taken away already
                     self._waiting.remove(turn)
                     self._current = turn
         return turn
