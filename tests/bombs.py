@@ -233,7 +233,7 @@ def letters(number: int) -> str:
 
 
 def measure_peak() -> int:
-    """Return the most memory that this program has had, in bytes. Linux's rusage also counts the one that started it."""
+    """Return the most memory that this program has had, in bytes. On Linux, rusage counts its parent's too."""
     status = Path("/proc/self/status")
     if status.exists():
         return 1024 * int(re.findall("VmHWM: *\t *([0-9]+) kB", status.read_text())[0])
