@@ -38,7 +38,6 @@ def open_saved(file: str) -> Iterator[SavedAccounts]:
     if Path(file).suffix != ".json":
         raise click.UsageError(f"invalid file {file!r} to save to: expected a name that ends in .json")
     path = _follow(Path(file))
-    _require_file(path)
     with ExitStack() as stack:
         with open_output(str(path)):
             try:
@@ -99,9 +98,8 @@ class SavedAccounts:
     def _find(self) -> dict[str, Path]:
         """Return the files that are there, by their accounts."""
         others = self.path.parent.glob(f"{glob.escape(self.path.stem)}.{'[0-9]' * 12}.json")
-        ids = [path.stem[-12:] for path in sorted(others)]
-        saved = [DEFAULT_ACCOUNT, *(id for id in ids if DEFAULT_ACCOUNT < id < FIRST_TEST_ACCOUNT)]
-        paths = {id: _follow(self._name(id)) for id in saved}
+        ids = [DEFAULT_ACCOUNT, *(path.stem[-12:] for path in sorted(others))]
+        paths = {id: _follow(self._name(id)) for id in ids if id < FIRST_TEST_ACCOUNT}
         return {id: path for id, path in paths.items() if os.path.lexists(path)}
 
 
