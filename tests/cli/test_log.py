@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pty
 import re
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from healthimaging_emulator import Fault, RemoteAccount
+from healthimaging_emulator.cli.log import TextLines
 from tests.cli.conftest import Address, ask, run, serving
 from tests.demo import DATASTORE, MANY, SAMPLE, UNKNOWN, path
 from tests.raw import HANG_SECONDS, JSON, Client, request
@@ -110,6 +112,27 @@ def test_other_messages_are_objects_too(tmp_path: Path) -> None:
         (line,) = map(json.loads, process.stderr)
     text = "a TLS handshake failed: this port speaks TLS: use an https:// URL"
     assert (line["level"], line["message"]) == ("info", text)
+
+
+def test_a_line_of_json_has_no_characters_that_end_it_or_control_the_terminal() -> None:
+    name = "\x9b2J\u2028\x7f\U000e0041é"
+    with serving("--log-format", "json") as (process, banner):
+        opening = request("PUT", "/_emulator/accounts/900000000001", JSON, body=json.dumps({"name": name}).encode())
+        send(banner, opening, opening)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(HANG_SECONDS) == 0
+        assert process.stderr
+        text = process.stderr.read()
+    assert text.replace("\n", "").isprintable()
+    assert "é" in text
+    reasons = [json.loads(line).get("reason") for line in text.split("\n")[:-1]]
+    assert reasons == [None, f"account 900000000001 is open already, for {name}"]
+
+
+def test_a_message_for_people_has_no_characters_that_control_the_terminal() -> None:
+    name = "\x1b[2J\x9b\n"
+    record = logging.makeLogRecord({"msg": f"kept the seed: {name}", "created": 0.0})
+    assert TextLines().format(record).endswith(" kept the seed: ?[2J??")
 
 
 @pytest.mark.parametrize(("no_color", "has_color"), [("", True), ("1", False)])

@@ -26,7 +26,7 @@ from healthimaging_emulator.server.listener import Server
 from tests.cli.conftest import run
 from tests.conftest import DEMO
 from tests.demo import CHEST_CT, DATASTORE, HEAD_MR, MANY, OTHER_DATASTORE, SAMPLE, UNKNOWN, path
-from tests.raw import HANG_SECONDS, exchange, request
+from tests.raw import HANG_SECONDS, JSON, exchange, request
 
 URL = "HEALTHIMAGING_EMULATOR_URL"
 A = "111111111111"
@@ -132,6 +132,34 @@ def test_no_text_of_an_image_set_controls_the_terminal(emulator: Emulator) -> No
     metadata = {"Patient": {"DICOM": {"PatientID": "\x1b[2J\nx"}}}
     emulator.add_image_set(DATASTORE, "a" * 32, metadata=metadata)
     assert rows(run("ls", DATASTORE, "--search", "a" * 32))[1][-1] == "?[2J?x"
+
+
+def test_no_name_of_a_test_controls_the_terminal_when_a_command_fails(server: Server) -> None:
+    account = RemoteAccount(server.url, "900000000001")
+    opening = request("PUT", f"/_emulator/accounts/{account.id}", JSON, body=b'{"name": "\\u001b[2J\\nx"}')
+    assert exchange(server, opening).status == 204
+    account.forget()
+    result = run("calls", "--account", account.id)
+    assert result.stderr.startswith("Error: Account 900000000001 is that of ?[2J?x, which has ended. ")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("options", [(), ("--follow",)])
+def test_json_has_no_characters_that_control_the_terminal(
+    server: Server, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    def stop(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("healthimaging_emulator.cli.calls.time.sleep", stop)
+    given = "\x9b2J\u2028\x7f\U000e0041é"
+    emulator.faults.add(Fault.error("ThrottlingException", message=given))
+    list_versions(server)
+    shown = run("calls", "--format", "json", *options).stdout
+    assert "é" in shown
+    assert shown.replace("\n", "").isprintable()
+    assert given in json.loads(shown)["calls"][0]["attempts"][0]["answer"]
 
 
 # Changing.

@@ -73,6 +73,14 @@ def test_check_describes_the_first_100_mistakes(tmp_path: Path) -> None:
     assert (result.exit_code, lines[100:]) == (2, ["and 1,134 more", "Error: 1,234 mistakes"])
 
 
+@pytest.mark.parametrize("command", [("seed", "check"), ("serve", "--port", "0")])
+def test_no_text_of_a_seed_controls_the_terminal(command: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "seed.json").write_text(r'{"\u001b[2J\u009b": 1}')
+    result = run(*command, str(tmp_path / "seed.json"))
+    assert "unknown field `?[2J?`" in result.stderr
+    assert result.stderr.replace("\n", "").isprintable()
+
+
 def test_check_reports_the_reason_of_the_loader_if_it_finds_no_other(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("faults: [{latency: {seconds: 1}}]")  # which gets the id fault-1
     (tmp_path / "b.yaml").write_text("faults: [{id: fault-1, latency: {seconds: 1}}]")

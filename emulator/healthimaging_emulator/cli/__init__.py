@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from ..server.access_log import to_printable
 from .variables import normalize_variables
 
 COMMANDS = {
@@ -42,6 +43,14 @@ class _Commands(click.Group):
         module, _, name = COMMANDS[cmd_name].partition(".")
         command: click.Command = getattr(import_module(f".{module}", __name__), name or module)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. Its mistakes are reported without characters that a terminal would obey."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            error.message = to_printable(error.message)  # type: ignore[misc]  # only its annotation is final
+            raise
 
     def main(self, *args: Any, **extra: Any) -> Any:
         try:

@@ -13,7 +13,7 @@ import msgspec
 from ..control.bodies import CallList
 from ..journal import NO_ANSWER, Attempt, Call
 from ..server.access_log import describe_resource
-from .remote import Running, showing
+from .remote import Running, print_json, showing
 from .tables import Rows, print_row, to_date
 
 HEAD = ["TIME", "OPERATION", "RESOURCE", "PAGE", "ATTEMPT", "STATUS", "CODE", "FAULTS"]
@@ -57,7 +57,7 @@ def _follow(running: Running, query: dict[str, Any]) -> None:
             for row in followed.new_rows(answer):
                 print_row(row, WIDTHS)
         elif answer.calls:
-            click.echo(content)
+            print_json(content, indent=-1)
 
 
 def _changes(running: Running, query: dict[str, Any]) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ from typing import Any
 import click
 import msgspec
 
-from ..server.access_log import Access, to_printable
+from ..server.access_log import Access, to_printable, to_printable_json
 
 LOG_SECONDS = 1.0
 """Seconds to wait for the rest of the log to be written."""
@@ -79,6 +79,10 @@ class TextLines(logging.Formatter):
         time = datetime.fromtimestamp(record.created).time().isoformat("milliseconds")
         return f"{click.style(time, dim=True)} {text}"
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's
+        """Return the message, which a traceback may follow, without characters that a terminal would obey."""
+        return to_printable(super().formatMessage(record))
+
 
 def _show_access(access: Access) -> str:
     status = click.style(str(access.status or "-"), fg=_color_of(access.status))
@@ -104,7 +108,7 @@ class JsonLines(logging.Formatter):
         line: dict[str, Any] = {"time": time.replace("+00:00", "Z"), "level": record.levelname.lower()}
         access: Access | None = getattr(record, "access", None)
         line |= {"message": super().format(record)} if access is None else _describe_access(access)
-        return msgspec.json.encode(line).decode()
+        return to_printable_json(msgspec.json.encode(line).decode())
 
 
 def _describe_access(access: Access) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import msgspec
 from ..control.client import RemoteAccount
 from ..credentials import DEFAULT_ACCOUNT
 from ..errors import EmulatorError, ForbiddenError, InvalidError, UnreachableError
+from ..server.access_log import to_printable_json
 from ..settings import DEFAULT_PORT, PREFIX
 from .options import InvalidDocument, Port, account_option
 from .tables import Rows, print_table
@@ -46,9 +47,9 @@ class Running:
             print_table(make_rows(msgspec.json.decode(answer, type=type)))
 
 
-def print_json(answer: bytes) -> None:
-    """Print an answer as the control API gives it, on lines of their own."""
-    click.echo(msgspec.json.format(answer, indent=2))
+def print_json(answer: bytes, indent: int = 2) -> None:
+    """Print an answer as the control API gives it, on lines of their own; with an indent of -1 on one."""
+    click.echo(to_printable_json(msgspec.json.format(answer, indent=indent).decode(errors="replace")))
 
 
 def _default_url() -> str:

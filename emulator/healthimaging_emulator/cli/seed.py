@@ -13,6 +13,7 @@ from ..seeds.document import DEFAULT_CREATED_AT, make_schema
 from ..seeds.loader import load_seed
 from ..seeds.mistakes import find_mistakes
 from ..seeds.writer import write_seed
+from ..server.access_log import to_printable
 from .capture import capture
 from .options import InvalidDocument, load, read_streams, summarize
 from .output import output_option, write_output
@@ -39,7 +40,7 @@ def check(sources: tuple[str, ...]) -> None:
         if not lines:  # a rule of the loader alone, such as for the ids that it gives to faults
             lines, count = [str(error)], 1
         lines += [f"and {count - len(lines):,} more"] if count > len(lines) else []
-        click.echo("\n".join(lines), err=True)
+        click.echo("\n".join(map(to_printable, lines)), err=True)
         raise InvalidDocument(f"{count:,} mistake{'' if count == 1 else 's'}") from None
     click.echo(f"ok: {summarize(seed.baseline)}")
 

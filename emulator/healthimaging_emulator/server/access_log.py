@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ MAX_PART = 14
 """Characters up to which a part of an identifier is shown whole."""
 
 _ID = re.compile("(?<![0-9a-zA-Z])[0-9a-z]{32}(?![0-9a-zA-Z])").sub
+
+_NOT_ASCII = re.compile(r"[^\n -~]").sub
 
 log = logging.getLogger("healthimaging_emulator.access")
 
@@ -95,3 +98,8 @@ def _ends_of(text: str) -> str:
 def to_printable(text: str) -> str:
     """Replace characters that a terminal would obey."""
     return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
+
+
+def to_printable_json(text: str) -> str:
+    """Escape the characters of a JSON text that a terminal would obey, or that could be taken for the end of a line."""
+    return _NOT_ASCII(lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], text)
