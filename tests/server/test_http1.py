@@ -227,6 +227,11 @@ REFUSED = {
         400,
         "there is more than one Host header",
     ),
+    "two authorizations": (
+        LINE + b"Authorization: a\r\nX: y\r\nauthorization:\r\n\r\n",
+        400,
+        "there is more than one Authorization header",
+    ),
     "a name with a space": (LINE + b"A : b\r\n\r\n", 400, BAD_NAME),
     "a name with NUL": (LINE + b"A\x00: b\r\n\r\n", 400, BAD_NAME),
     "a name beyond ASCII": (LINE + b"\xe9: b\r\n\r\n", 400, BAD_NAME),

@@ -6,7 +6,8 @@ Strategy:
   at when it is whole, a chunked body line by line.
 - The request line is read here, because llhttp, the parser in httptools, refuses methods that it does not know, and
   accepts HTTP/0.9, RTSP and several spaces. It reads the headers behind a request line of ours, with a new parser for
-  each request; so it never sees a body, nor what follows an upgrade. Host and Transfer-Encoding are checked here too.
+  each request; so it never sees a body, nor what follows an upgrade. Host, Authorization and Transfer-Encoding are
+  checked here too.
 - A chunked body has another parser, which first gets a head of ours, so that trailers and upgrades do not matter. It
   does not tell where the body ends. But that is at the end of a line, so it gets no more than one line at a time, and
   bytes behind the body stay for the next request.
@@ -271,7 +272,7 @@ def _parse_head(data: bytes) -> Head:
     if version not in ("1.0", "1.1"):
         raise _UnreadableError("this server speaks HTTP/1.1", 505)
     headers = _parse_fields(data[line.end() :])
-    _check_host(headers, version)
+    _check_singletons(headers, version)
     _check_coding(headers)
     keeps_alive = version == "1.1" and method != "CONNECT" and "close" not in _list_options(headers, "connection")
     return Head(method, target, version, headers, keeps_alive)
@@ -288,11 +289,13 @@ def _parse_fields(data: bytes) -> list[tuple[str, str]]:
     return fields.headers
 
 
-def _check_host(headers: list[tuple[str, str]], version: str) -> None:
-    hosts = sum(name == "host" for name, _ in headers)
-    if hosts > 1:
-        raise _UnreadableError("there is more than one Host header")
-    if not hosts and version == "1.1":
+def _check_singletons(headers: list[tuple[str, str]], version: str) -> None:
+    """Check headers that may come once: joined by commas, two of them could be read in two ways (RFC 9110, 5.3)."""
+    names = [name for name, _ in headers]
+    for name in ("Host", "Authorization"):
+        if names.count(name.lower()) > 1:
+            raise _UnreadableError(f"there is more than one {name} header")
+    if "host" not in names and version == "1.1":
         raise _UnreadableError("the Host header is missing")
 
 
