@@ -78,15 +78,34 @@ def test_a_header_without_a_whole_credential(header: str, caller: Caller) -> Non
     [
         ("nonsense", {}, "nonsense"),
         ("SignedHeaders=host, nonsense", {"SignedHeaders": "host"}, "nonsense"),
-        ("SignedHeaders=host, SignedHeaders=date", {"SignedHeaders": "host"}, "SignedHeaders=date"),
         ("SignedHeaders=host, Other=x", {"SignedHeaders": "host"}, "Other=x"),
         ("credential=x", {}, "credential=x"),
         ("SignedHeaders=host=x", {}, "SignedHeaders=host=x"),
+        ("\x1fSignedHeaders=host", {}, "\x1fSignedHeaders=host"),
+        ("SignedHeaders=host,\xa0Signature=0", {"SignedHeaders": "host"}, "\xa0Signature=0"),
+        ("SignedHeaders=host,\x85Signature=0", {"SignedHeaders": "host"}, "\x85Signature=0"),
         ("SignedHeaders=host,", {"SignedHeaders": "host"}, ""),
         ("SignedHeaders=host,, Signature=0", {"SignedHeaders": "host"}, ""),
     ],
 )
-def test_parsing_ends_at_the_first_mistake(rest: str, parameters: dict[str, str], mistake: str) -> None:
+def test_parsing_ends_at_a_part_that_cannot_be_read(rest: str, parameters: dict[str, str], mistake: str) -> None:
+    text = f"AWS4-HMAC-SHA256 {rest}"
+    assert parse_authorization(text) == Authorization(text, "AWS4-HMAC-SHA256", parameters, mistake)
+
+
+@pytest.mark.parametrize(
+    ("rest", "parameters", "mistake"),
+    [
+        (
+            "Signature=0, Signature=1, Credential=x/y",
+            {"Signature": "0", "Credential": "x/y"},
+            "Signature=1",
+        ),
+        ("Signature=0, Signature=1, nonsense, Credential=x/y", {"Signature": "0"}, "Signature=1"),
+        ("Credential=x/y, Credential=z/y, Signature=0", {"Credential": "x/y", "Signature": "0"}, "Credential=z/y"),
+    ],
+)
+def test_the_first_value_of_a_repeated_parameter_counts(rest: str, parameters: dict[str, str], mistake: str) -> None:
     text = f"AWS4-HMAC-SHA256 {rest}"
     assert parse_authorization(text) == Authorization(text, "AWS4-HMAC-SHA256", parameters, mistake)
 

@@ -21,7 +21,7 @@ class Caller(NamedTuple):
 
 
 class Authorization(NamedTuple):
-    """A parsed header. ``mistake`` is the first part that cannot be read; the parts behind it are ignored."""
+    """A parsed header. ``mistake`` is the first part that is wrong."""
 
     text: str
     algorithm: str
@@ -44,12 +44,20 @@ class Authorization(NamedTuple):
 
 
 def parse_authorization(text: str) -> Authorization:
-    """Parse the header, or as much of it as can be read. Each parameter may be given once."""
+    """Parse the header up to the first part that cannot be read. Of a repeated parameter, the first value counts.
+
+    The balancers of ``examples/scale`` find the account by a regular expression that must agree with this.
+    """
     algorithm, _, rest = text.partition(" ")
     parameters: dict[str, str] = {}
+    mistake = None
     for part in rest.split(",") if rest else []:
-        name, equals, value = part.strip().partition("=")
-        if not equals or name in parameters or name not in PARAMETERS or "=" in value:
-            return Authorization(text, algorithm, parameters, part.strip())
-        parameters[name] = value
-    return Authorization(text, algorithm, parameters)
+        stripped = part.strip(" \t")
+        name, equals, value = stripped.partition("=")
+        is_readable = equals and name in PARAMETERS and "=" not in value
+        if mistake is None and (not is_readable or name in parameters):
+            mistake = stripped
+        if not is_readable:
+            break
+        parameters.setdefault(name, value)
+    return Authorization(text, algorithm, parameters, mistake)
