@@ -205,8 +205,8 @@ def ask(server: Server, method: str, target: str) -> Answer:
         ("/_emulator/health?", 200, "control"),
         ("/_emulator/nothing", 404, "control"),
         ("/_emulator//health", 404, "control"),
-        ("/%5Femulator/health", 200, "control"),
-        ("/_emulator%2Fhealth", 200, "control"),
+        ("/%5Femulator/health", 400, "control"),
+        ("/_emulator%2Fhealth", 400, "control"),
         ("http://example.org/_emulator/health", 200, "control"),
         ("//_emulator/health", 200, "control"),
         ("/_emulatorx", 404, "service"),
@@ -225,6 +225,35 @@ def test_only_paths_at_or_below_the_control_prefix_are_flasks(
     demo_server: Server, target: str, status: int, kind: str
 ) -> None:
     assert ask(demo_server, "GET", target)[:2] == (status, kind)
+
+
+@pytest.mark.parametrize(
+    ("target", "escape"),
+    [
+        ("/_emulator/accounts/%39", "%39"),
+        ("/_emulator/%61ccounts/9", "%61"),
+        ("/_emulator/accounts%2f9", "%2f"),
+        ("/%5Femulator/accounts/9", "%5F"),
+        *((f"/_emulator/%{ord(each):02X}", f"%{ord(each):02X}") for each in "-./09AOPZ_aopz~"),
+    ],
+)
+def test_an_escape_that_no_client_needs_is_refused_by_the_control_api(
+    demo_server: Server, target: str, escape: str
+) -> None:
+    answer = ask(demo_server, "PUT", target)
+    assert (answer.status, answer.kind) == (400, "control")
+    message = f"invalid path: expected no escape {escape}"
+    assert json.loads(answer.body) == {"error": {"code": "BadRequest", "message": message}}
+    assert "x-emulator-generation" in answer.headers
+
+
+@pytest.mark.parametrize("escape", ["%20", "%2B", "%3A", "%40", "%5B", "%60", "%7B", "%7F", "%C3%A9", "%255F", "%"])
+def test_other_escapes_are_taken_by_the_control_api(demo_server: Server, escape: str) -> None:
+    assert ask(demo_server, "GET", f"/_emulator/faults/{escape}").status == 404
+
+
+def test_the_query_may_have_any_escape(demo_server: Server) -> None:
+    assert ask(demo_server, "GET", "/_emulator/calls?code=%61").status == 200
 
 
 def test_flask_answers_in_json_without_a_page_of_its_own(demo_server: Server) -> None:

@@ -25,7 +25,7 @@ from ..errors import (
 )
 from ..messages import Exchange
 from ..settings import Settings
-from ..transports.targets import CONTROL_PREFIX, EXCHANGE_KEY, GENERATION_HEADER, is_input_terminated
+from ..transports.targets import CONTROL_PREFIX, EXCHANGE_KEY, GENERATION_HEADER, is_input_terminated, raw_target
 from .access import AccessPolicy
 from .bodies import ErrorBody
 from .endpoints import ENDPOINTS, ControlRequest, get_health
@@ -38,6 +38,9 @@ STATUSES: dict[type[EmulatorError], tuple[int, str]] = {
     LimitExceededError: (400, "LimitExceeded"),
     InvalidError: (400, "BadRequest"),
 }
+
+_find_needless_escape = re.compile("%(?:2[DEF]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)", re.IGNORECASE).search
+"""Finds an escaped letter, digit, hyphen, period, underscore, tilde (RFC 3986, 2.3) or slash."""
 
 log = logging.getLogger("healthimaging_emulator")
 
@@ -58,9 +61,16 @@ def make_control_blueprint(accounts: Accounts, settings: Settings, prefix: str) 
     blueprint.add_url_rule(
         "/openapi.json", view_func=partial(_describe, policy, prefix), endpoint="describe", **options
     )
+    blueprint.before_app_request(_check_spelling)
     blueprint.app_errorhandler(Exception)(_answer_error)
     blueprint.after_app_request(partial(_add_generation, accounts.generation))
     return blueprint
+
+
+def _check_spelling() -> None:
+    """Refuse a path that balancers, which do not decode it, would send to another account's replica."""
+    if found := _find_needless_escape(raw_target(request.environ).partition("?")[0]):
+        raise InvalidError(f"invalid path: expected no escape {found[0]}")
 
 
 def _snake(name: str) -> str:

@@ -29,6 +29,17 @@ def origin_form(target: str) -> str:
     return target if target.startswith("/") else re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", "", target)
 
 
+def raw_target(environ: WSGIEnvironment) -> str:
+    """Return the request target as the client sent it, or its path; empty if the server does not hand it over."""
+    return environ.get("RAW_URI") or environ.get("REQUEST_URI") or _raw_path_of_asgi(environ)
+
+
+def _raw_path_of_asgi(environ: WSGIEnvironment) -> str:
+    """Return the raw path of the ASGI server around a2wsgi, if there is one and it hands it over."""
+    raw: bytes = environ.get("asgi.scope", {}).get("raw_path") or b""
+    return raw.decode("latin-1")
+
+
 def is_input_terminated(environ: WSGIEnvironment) -> bool:
     """Whether reading the body without a length comes to an end.
 

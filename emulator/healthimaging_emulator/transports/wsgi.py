@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote_to_bytes
 from ..messages import Exchange, Request, Response, drive
 from ..pipeline import Pipeline
 from ..settings import Settings
-from .targets import CONTROL_PREFIX, EXCHANGE_KEY, is_control_path, is_input_terminated, origin_form
+from .targets import CONTROL_PREFIX, EXCHANGE_KEY, is_control_path, is_input_terminated, origin_form, raw_target
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -82,18 +82,12 @@ def _raw_path(environ: WSGIEnvironment) -> str:
 
     WSGI's own PATH_INFO is decoded, and only used if a server does not hand over the raw path.
     """
-    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or _raw_path_of_asgi(environ)
+    raw = raw_target(environ)
     if not raw:
         return "/" + quote(environ.get("PATH_INFO", "").encode("latin-1")).lstrip("/")
     path = origin_form(raw).partition("?")[0]
     prefix = environ.get("SCRIPT_NAME", "")
     return "/" + (_without_prefix(path, prefix.encode("latin-1")) if prefix else path).lstrip("/")
-
-
-def _raw_path_of_asgi(environ: WSGIEnvironment) -> str:
-    """Return the raw path of the ASGI server around a2wsgi, if there is one and it hands it over."""
-    raw: bytes = environ.get("asgi.scope", {}).get("raw_path") or b""
-    return raw.decode("latin-1")
 
 
 def _without_prefix(path: str, prefix: bytes) -> str:
