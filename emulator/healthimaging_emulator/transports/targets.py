@@ -13,7 +13,7 @@ CONTROL_PREFIX = "/_emulator"
 """Path of the control API: this one, and all paths below it."""
 
 GENERATION_HEADER = "x-emulator-generation"
-"""Header of every answer of the control API; with another value, the account has begun again with the seed."""
+"""Header of the control API's answers; with another value, the account has begun again with the seed."""
 
 EXCHANGE_KEY = "healthimaging_emulator.exchange"
 """Key of the ``Exchange`` in a WSGI environment."""
