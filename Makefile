@@ -5,17 +5,18 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 PYTHON310 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python) $(shell command -v python3.10))
 
-.PHONY: serve test console lint soak fuzz live screenshots lowest audit lock bench clean docs sbom release-check mutate
+.PHONY: serve test integration lint soak fuzz live screenshots lowest audit lock bench clean docs sbom release-check mutate
 
 serve: $(VENV)/.serve
 	$(BIN)/healthimaging-emulator serve
 
 test: $(VENV)/.test
-	$(BIN)/pytest --cov -n 2 --dist worksteal --ignore tests/console
+	$(BIN)/pytest --cov -n 2 --dist worksteal $(INTEGRATION:%=--ignore tests/%)
 
-# The console in a real Chromium, on a desk and on a phone.
-console: $(VENV)/.test
-	$(BIN)/pytest tests/console -n 2 --dist loadfile
+# The tests that start other programs: the console in Chromium, balancers, pip's resolver, the site of the documents.
+INTEGRATION := console scale test_environments.py test_site.py
+integration: $(VENV)/.test
+	$(BIN)/pytest -n 2 --dist loadfile $(INTEGRATION:%=tests/%)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

