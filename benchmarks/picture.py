@@ -108,7 +108,7 @@ def draw(panels: Sequence[Panel], folder: Path) -> None:
             top += TITLE + len(panel.bars)
         axes.set(xlim=(0, 1.35), ylim=(lines - 0.4, -0.1))  # a value stands to the right of its bar
         axes.set_axis_off()
-        figure.savefig(folder / f"speed-{page}.svg", transparent=True, metadata={"Date": None})
+        figure.savefig(folder / f"speed-{page}.svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
         pyplot.close(figure)
 
 
