@@ -13,8 +13,9 @@ serve: $(VENV)/.serve
 test: $(VENV)/.test
 	$(BIN)/pytest --cov -n 2 --dist worksteal $(INTEGRATION:%=--ignore tests/%)
 
-# The tests that start other programs: the console in Chromium, balancers, pip's resolver, the site of the documents.
-INTEGRATION := console scale test_environments.py test_site.py
+# The tests that start other programs: those that others have published, the console in Chromium, balancers, pip's
+# resolver, the site of the documents.
+INTEGRATION := clients/test_mcp_server.py clients/test_software.py console scale test_environments.py test_site.py
 integration: $(VENV)/.test
 	$(BIN)/pytest -n 2 --dist loadfile $(INTEGRATION:%=tests/%)
 
