@@ -147,7 +147,8 @@ def test_every_frame_has_the_pixels_that_pydicom_reads(path: Path) -> None:
     except (RuntimeError, ValueError):  # pydicom has no decoder for it here
         pixels = None
     entries = found.content["ImageFrames"]
-    if pixels is None:
+    is_as_it_came = found.content["StoredTransferSyntaxUID"] not in (HTJ2K, "1.2.840.10008.1.2.1")
+    if pixels is None or is_as_it_came:  # with Pillow, pydicom reads lossy frames too
         assert len(entries) == dataset.get("NumberOfFrames", 1)
         return
     expected = pixels if dataset.get("NumberOfFrames", 1) > 1 else pixels[None]
