@@ -9,9 +9,7 @@ from typing import NamedTuple
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Playwright, expect, sync_playwright
 
-from healthimaging_emulator import Emulator
 from healthimaging_emulator.server.listener import Server
-from tests.conftest import DEMO
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HANG_MILLISECONDS = 30_000
@@ -47,17 +45,6 @@ def launched(playwright: Playwright, program: str) -> Iterator[Browser]:
 def screen(request: pytest.FixtureRequest) -> Screen:
     screen: Screen = request.param
     return screen
-
-
-@pytest.fixture
-def emulator() -> Emulator:
-    return Emulator.from_seed(DEMO)
-
-
-@pytest.fixture
-def server(emulator: Emulator) -> Iterator[Server]:
-    with emulator.serve() as server:
-        yield server
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ def image_set_with(content: bytes, syntax: str | None, **attributes: Any) -> Ima
     instance = {"DICOM": attributes, "ImageFrames": [{"ID": FRAME}]} | (
         {"StoredTransferSyntaxUID": syntax} if syntax else {}
     )
-    document = {"Study": {"Series": {"1.2": {"Instances": {"1.2.3": instance}}}}}
+    instances = {"1.2.1": {"DICOM": {}}, "1.2.3": instance}  # the first one has no frames
+    document = {"Study": {"Series": {"1.2": {"Instances": instances}}}}
     emulator = Emulator.from_seed(
         {
             "datastores": [

@@ -74,9 +74,8 @@ def _find_instances(image_set: ImageSet, frame_id: str) -> Iterator[Mapping[str,
         if frame_id in metadata.frames:
             for series in metadata.parse()["Study"]["Series"].values():
                 for instance in series.get("Instances", {}).values():
-                    if any(
-                        isinstance(each, dict) and each.get("ID") == frame_id for each in instance["ImageFrames"] or ()
-                    ):
+                    frames = instance.get("ImageFrames") or ()
+                    if any(isinstance(each, dict) and each.get("ID") == frame_id for each in frames):
                         yield instance
 
 
