@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import secrets
 import threading
@@ -46,7 +47,7 @@ _encode = msgspec.json.Encoder().encode
 
 _ATTEMPT = re.compile(r"attempt=([0-9]{1,9})").search
 _RETRIES = re.compile(r"([0-9]{1,9})/").match
-_RETRY_MODE = re.compile(r"cfg/retry-mode#(\w{1,100})").search
+_RETRY_MODE = functools.lru_cache(maxsize=128)(re.compile(r"cfg/retry-mode#(\w{1,100})").search)  # one for each client
 
 
 def _read_attempt(headers: Mapping[str, str]) -> int | None:

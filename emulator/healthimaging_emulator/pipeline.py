@@ -82,7 +82,7 @@ class Pipeline:
             return serialize_error(AccessDeniedException(error.message))
         except LimitExceededError as error:
             return serialize_error(AccessDeniedException(f"The emulator's limit is exceeded: {error.detail}."))
-        caller = caller._replace(account=account.id)
+        caller = Caller(account.id, caller.region)
         moment, pause = account.clock.read(), exchange.skipped_pause
         call, attempt = account.journal.begin(request.method, request.path, request.headers, moment, pause)
         exchange.account, exchange.call = account.id, call

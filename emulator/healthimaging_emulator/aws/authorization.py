@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -20,6 +21,14 @@ class Caller(NamedTuple):
     region: str = DEFAULT_REGION
 
 
+@functools.lru_cache(maxsize=128)  # a credential changes once a day
+def _caller_of(credential: str) -> Caller:
+    key, *scope = credential.split("/")
+    account = key if scope and is_account_id(key) else DEFAULT_ACCOUNT
+    is_region = len(scope) > 1 and _REGION(scope[1])
+    return Caller(account, scope[1] if is_region else DEFAULT_REGION)
+
+
 class Authorization(NamedTuple):
     """A parsed header. ``mistake`` is the first part that is wrong."""
 
@@ -31,10 +40,7 @@ class Authorization(NamedTuple):
     @property
     def caller(self) -> Caller:
         """The caller: an access key id of 12 digits is the account; any other, or none, is the default account."""
-        key, *scope = self.parameters.get("Credential", "").split("/")
-        account = key if scope and is_account_id(key) else DEFAULT_ACCOUNT
-        is_region = len(scope) > 1 and _REGION(scope[1])
-        return Caller(account, scope[1] if is_region else DEFAULT_REGION)
+        return _caller_of(self.parameters.get("Credential", ""))
 
     @property
     def doubtful_key(self) -> str | None:

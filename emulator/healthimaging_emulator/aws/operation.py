@@ -81,6 +81,10 @@ class Operation(Generic[In, Out]):
         return next((m for m in self.output_shape.members if m.location == "payload"), None)
 
     @functools.cached_property
+    def _getters(self) -> list[tuple[str, list[Callable[[Any], Any]]]]:
+        return [(name, [attrgetter(each) for each in attributes]) for name, attributes in self.identifiers.items()]
+
+    @functools.cached_property
     def labels(self) -> re.Pattern[str]:
         """Matches a path that is still percent-encoded, so that ``%2F`` stays inside its label."""
         greedy = {member.name for member in self.input_shape.members if member.is_greedy}
@@ -98,8 +102,8 @@ class Operation(Generic[In, Out]):
     def identify(self, input: In) -> dict[str, list[str]]:
         """Return the values of the identifiers that an input has."""
         found = {}
-        for name, attributes in self.identifiers.items():
-            values = [_value_at(input, attribute) for attribute in attributes]
+        for name, getters in self._getters:
+            values = [_value_at(input, getter) for getter in getters]
             if present := [value for value in values if isinstance(value, str)]:
                 found[name] = present
         return found
@@ -109,9 +113,9 @@ def _describe_value(value: Any) -> str:
     return value if isinstance(value, str) else sha256(repr(value).encode(errors="backslashreplace")).hexdigest()
 
 
-def _value_at(input: Struct, attribute: str) -> Any:
+def _value_at(input: Struct, getter: Callable[[Any], Any]) -> Any:
     try:
-        return attrgetter(attribute)(input)
+        return getter(input)
     except AttributeError:  # an optional structure on the way is not there
         return None
 

@@ -43,13 +43,16 @@ def check_request(operation: Operation[Any, Any], request: Request, max_body: in
         raise RequestEntityTooLargeException(f"Request body is larger than {max_body} bytes.")
     if operation.output_payload is None and not _accepts_json(request.headers.get("accept", "")):
         raise NotAcceptableException
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if operation.has_body and request.body and content_type not in ("", "application/json"):
-        raise UnsupportedMediaTypeException
+    if operation.has_body and request.body:
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if content_type not in ("", "application/json"):
+            raise UnsupportedMediaTypeException
 
 
 def _accepts_json(accept: str) -> bool:
     """Whether there is no header, or it allows JSON. Werkzeug's parser would drop the ranges of Java's old client."""
+    if not accept:
+        return True
     for part in accept.split(","):
         media_range, *parameters = (each.strip().lower() for each in part.split(";"))
         is_refused = any(re.fullmatch(r"q\s*=\s*0?(\.0*)?", parameter) for parameter in parameters)

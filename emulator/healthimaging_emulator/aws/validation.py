@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from .errors import ValidationException
-from .members import Blob, Integer, List, Map, Member, Shape, Structure, Text, shape_of
+from .members import Blob, Integer, List, Map, Shape, Structure, Text, shape_of
 
 
 def validate(input: Struct) -> None:
@@ -32,11 +32,8 @@ def _violations_of_members(shape: Structure, value: Struct, path: str, *, is_sen
     for member in shape.members:
         found = getattr(value, member.attribute)
         if found is not None or member.is_required:
-            yield from _violations_of(member, found, path, is_sensitive=is_sensitive or member.is_sensitive)
-
-
-def _violations_of(member: Member, value: Any, path: str, *, is_sensitive: bool) -> Iterator[str]:
-    yield from _violations(member.shape, value, f"{path}{member.name}", is_sensitive=is_sensitive)
+            is_secret = is_sensitive or member.is_sensitive
+            yield from _violations(member.shape, found, f"{path}{member.name}", is_sensitive=is_secret)
 
 
 def _violations(shape: Shape, value: Any, path: str, *, is_sensitive: bool) -> Iterator[str]:

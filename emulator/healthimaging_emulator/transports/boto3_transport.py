@@ -34,6 +34,7 @@ from .botocore_seam import (
     Responses,
     disable_rate_limiter,
     host_header,
+    lower_names,
     read_timeout,
 )
 from .environment import DUMMY_CREDENTIALS
@@ -177,8 +178,8 @@ def make_request(prepared: AWSPreparedRequest) -> Request:
     """Return the request that botocore has prepared."""
     url = urlsplit(prepared.url)
     headers = {"host": host_header(f"{url.scheme}://{url.netloc}")}
-    for name, value in prepared.headers.items():
-        headers[name.lower()] = value.decode("latin-1") if isinstance(value, bytes) else value
+    for name, value in lower_names(prepared.headers).items():
+        headers[name] = value.decode("latin-1") if isinstance(value, bytes) else value
     body = prepared.body or b""
     body = body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else bytes(body.read())
     return Request(prepared.method, "/" + url.path.lstrip("/"), url.query, headers, body, len(body))

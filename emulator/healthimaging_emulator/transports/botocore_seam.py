@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
 import botocore
 from botocore.auth import _host_from_url
+from botocore.awsrequest import HeadersDict
 from botocore.endpoint import Endpoint
 from botocore.httpsession import URLLib3Session
 from botocore.session import Session
@@ -30,6 +32,7 @@ def check_botocore() -> None:
         "Session.create_client": getattr(Session, "create_client", None),
         "Session.get_scoped_config": getattr(Session, "get_scoped_config", None),
         "RequestSigner.sign": getattr(RequestSigner, "sign", None),
+        "HeadersDict._dict": getattr(getattr(HeadersDict(), "_dict", None), "items", None),
     }
     missing = [name for name, found in wanted.items() if not callable(found)]
     if missing:
@@ -43,6 +46,11 @@ def check_botocore() -> None:
 def host_header(origin: str) -> str:
     """Return the Host header that botocore signs for a URL, of which the scheme and the host are enough."""
     return str(_host_from_url(origin))
+
+
+def lower_names(headers: HeadersDict) -> Mapping[str, Any]:
+    """Return headers under their names in lower case. Asking botocore's mapping for each would take much longer."""
+    return {str(name).lower(): value for name, value in headers._dict.items()}
 
 
 def read_timeout(endpoint: Endpoint) -> float | None:
