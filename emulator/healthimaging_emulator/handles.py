@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
+from .errors import NotFoundError
 from .healthimaging.messages import version_not_found
 from .healthimaging.metadata import metadata_of
 from .healthimaging.records import ImageSet, NewVersionMembers, Version, VersionMembers
@@ -90,7 +91,10 @@ class ImageSetHandle:
 
     def metadata(self, version_id: str | None = None) -> dict[str, Any]:
         """See ``ImageSetInterface``."""
-        version = self.record.version(version_id)
+        record = self.record
+        if record.latest.image_set_state == "DELETED":
+            raise NotFoundError(f"image set {self.image_set_id} is deleted, and its metadata with it")
+        version = record.version(version_id)
         if version is None:
             raise version_not_found(str(version_id), self.image_set_id)
         return metadata_of(version, *self._key).parse()

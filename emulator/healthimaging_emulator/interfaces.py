@@ -119,7 +119,7 @@ class ImageSetInterface(Protocol):
     def metadata(self, version_id: str | None = None) -> dict[str, Any]:
         """Return the metadata document of a version, by default of the latest.
 
-        Raises ``NotFoundError`` if there is no such version.
+        Raises ``NotFoundError`` if there is no such version, or if the image set is deleted.
         """
         ...
 

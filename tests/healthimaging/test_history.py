@@ -75,6 +75,15 @@ class Histories(RuleBasedStateMachine):
         entry = Entry(model[index].number, f"history {len(self.all)}")
         return self.keep(history.replace(index, entry), (*model[:index], entry, *model[index + 1 :]))
 
+    @rule(target=made, given=made)
+    def map(self, given: tuple[History[Entry], Model]) -> tuple[History[Entry], Model]:
+        history, model = given
+        text = f"history {len(self.all)}"
+        return self.keep(
+            history.map(lambda entry: Entry(entry.number, text), None),
+            tuple(Entry(entry.number, text) for entry in model),
+        )
+
     @rule(given=made, number=st.integers(0, 40))
     def find(self, given: tuple[History[Entry], Model], number: int) -> None:
         history, model = given
@@ -127,6 +136,13 @@ def test_two_continuations_of_one_history_do_not_see_each_other() -> None:
     assert left.append(Entry(5, "left"))[3:] == (Entry(4, "left"), Entry(5, "left"))
     assert right.append(Entry(5, "right"))[3:] == (Entry(4, "right"), Entry(5, "right"))
     assert common == make_entries(1, 2, 3)
+
+
+def test_map_leaves_what_is_shared_with_the_original_as_it_is() -> None:
+    original = History.of(make_entries(1, 2))
+    changed = original.append(Entry(3)).append(Entry(4)).map(lambda entry: Entry(entry.number, "changed"), original)
+    assert changed == (Entry(1), Entry(2), Entry(3, "changed"), Entry(4, "changed"))
+    assert changed.append(Entry(5))[2:] == (Entry(3, "changed"), Entry(4, "changed"), Entry(5))
 
 
 @given(st.integers(1, 5), st.integers(0, 5))

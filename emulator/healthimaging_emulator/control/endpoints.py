@@ -210,7 +210,7 @@ def finish_image_set(request: AnyRequest, datastore_id: str, image_set_id: str) 
 
 
 def get_metadata(request: AnyRequest, datastore_id: str, image_set_id: str) -> dict[str, Any]:
-    """Return the metadata document of a version, by default of the latest."""
+    """Return the metadata document of a version, by default of the latest; a deleted image set has none."""
     return request.account.image_set(datastore_id, image_set_id).metadata(request.query.get("versionId"))
 
 

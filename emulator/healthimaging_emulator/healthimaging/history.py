@@ -10,7 +10,7 @@ of the store.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar, overload
 
 
@@ -59,6 +59,13 @@ class History(Sequence[T]):
         versions = list(self)
         versions[index] = version
         return History.of(versions)
+
+    def map(self, change: Callable[[T], T], original: History[T] | None) -> History[T]:
+        """Return a history in which every version is changed, except those that lie in the tuple of the original."""
+        is_shared = original is not None and original._base is self._base
+        base = self._base if is_shared else tuple(map(change, self._base[: self._base_count]))
+        added = [change(each) for each in self._added[: self._added_count]]
+        return History(base, self._base_count, added, len(added), change(self._last))
 
     def index_of(self, number: int) -> int:
         """Return how many versions have a smaller number. The first guess is right if the numbers have no gap."""

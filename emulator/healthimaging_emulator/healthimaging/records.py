@@ -158,6 +158,19 @@ class ImageSet(Struct, frozen=True, kw_only=True, gc=False):
         return self.latest if version_id is None else find_version(self.history, version_id)
 
 
+def without_contents(record: ImageSet, original: ImageSet | None) -> ImageSet:
+    """Return an image set without its frames and documents, but for those that ``original`` shares with all accounts.
+
+    This takes time in proportion to the versions that the account has added.
+    """
+    history = record.history.map(_without_metadata, original.history if original else None)
+    return structs.replace(record, history=history, frames={})
+
+
+def _without_metadata(version: Version) -> Version:
+    return structs.replace(version, metadata=None)
+
+
 def find_version(history: History[Version], version_id: str) -> Version | None:
     """Return the version of an id, or None. Raises ``InvalidError`` for an id that is no string."""
     if not isinstance(version_id, str):

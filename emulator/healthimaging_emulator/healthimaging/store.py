@@ -3,8 +3,9 @@
 Invariants. The baseline is shared by all accounts. Records are frozen and replaced whole, so a reader takes one without
 a lock and sees one moment. All writing happens under ``_lock``: a change checks and writes in one step, and an
 exception inside it leaves nothing behind. The time that an operation holds the lock does not grow with the length of a
-history or the number of image sets, with two exceptions: a test that replaces or removes an older version copies the
-history, and DeleteDatastore walks over the image sets that are deleted.
+history or the number of image sets, with three exceptions: a test that replaces or removes an older version copies the
+history, DeleteDatastore walks over the image sets that are deleted, and the end of DeleteImageSet walks over the
+versions that the account has added, to drop their documents.
 
 Order. Edits of a test that are due later, and transitions with a due time, lie in one heap by the elapsed time of the
 account's clock. ``settle`` carries out everything that is due; every request begins with it. The lock of the clock is
@@ -34,7 +35,7 @@ from .events import Event, Events
 from .imports.seeded import SeededImport
 from .messages import datastore_not_found, image_set_not_found
 from .metadata import Metadata
-from .records import Datastore, ImageSet, ImportJob, Work
+from .records import Datastore, ImageSet, ImportJob, Work, without_contents
 from .search_index import AccountIndex, Entry, Query
 from .shapes.datastore import DatastoreStatus
 from .shapes.import_job import JobStatus
@@ -357,7 +358,10 @@ class Store:
             record = self.find(*key)
             if record is not None and record.transition is transition:  # a test may have put something else there
                 history = record.history.replace_last(make(date))
-                self._change_image_set(structs.replace(record, history=history, transition=None), date)
+                ended = structs.replace(record, history=history, transition=None)
+                if ended.latest.image_set_state == "DELETED" and not self.settings.tombstones:
+                    ended = without_contents(ended, self.find_original(key))
+                self._change_image_set(ended, date)
         if transition.then is not None:
             transition.then(date)
         if len(self._scheduled) > 64 + 2 * (len(self._transitions) + self.edits.pending):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from healthimaging_emulator import Fault
+from healthimaging_emulator import Fault, NotFoundError
 from tests.demo import DATASTORE, UNKNOWN
 
 from .conftest import FIRST, Service, refusal
@@ -48,6 +48,22 @@ def test_all_other_operations_do_not_find_it_afterwards(service: Service) -> Non
     assert refusal(service.metadata) == NOT_FOUND
     assert refusal(service.update, RENAMED) == NOT_FOUND
     assert refusal(delete, service) == NOT_FOUND
+
+
+def test_a_deleted_image_set_keeps_no_document_that_the_account_has_made(service: Service) -> None:
+    service.update(RENAMED)
+    service.finish()
+    handle = service.emulator.image_set(DATASTORE, FIRST)
+    delete(service)
+    assert handle.metadata("2")["Patient"]["DICOM"]["PatientName"] == "TEST^TWO"
+    service.finish()
+    newest, first = handle.versions
+    assert newest.metadata is None
+    assert first.metadata is not None  # the seed's, which other accounts still show
+    with pytest.raises(NotFoundError, match=f"image set {FIRST} is deleted, and its metadata with it"):
+        handle.metadata("1")
+    other = service.emulator.account("111111111111").image_set(DATASTORE, FIRST)
+    assert other.metadata()["ImageSetID"] == FIRST
 
 
 def test_while_it_is_deleted_it_is_locked_and_still_readable(service: Service) -> None:

@@ -100,6 +100,10 @@ def test_the_frames_of_a_copy_can_be_read_through_it(service: Service) -> None:
     service.finish()
     copied = answer["destinationImageSetProperties"]["imageSetId"]
     assert get_frame(service, copied) == ("image/jph", CONTENT)
+    service.client.delete_image_set(datastoreId=DATASTORE, imageSetId=FIRST)
+    service.finish()
+    assert service.emulator.image_set(DATASTORE, FIRST).record.frames == {}
+    assert get_frame(service, copied) == ("image/jph", CONTENT)
 
 
 def test_the_frames_of_a_copy_into_an_image_set_can_be_read_through_it(service: Service) -> None:

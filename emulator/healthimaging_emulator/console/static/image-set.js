@@ -70,7 +70,8 @@ export function imageSet(datastoreId, imageSetId) {
     showVersionChoice(older, versions, versions[1] ?? versions[0]);
     showVersionChoice(newer, versions, versions[0]);
     const state = JSON.stringify(versions[0]);
-    if (state !== shownLatest) pictures.read(await ask("GET", `${path}/metadata`));
+    const isDeleted = versions[0].imageSetState === "DELETED"; // and its metadata with it
+    if (state !== shownLatest) pictures.read(isDeleted ? {} : await ask("GET", `${path}/metadata`));
     shownLatest = state;
   }
 
