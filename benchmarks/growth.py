@@ -149,7 +149,7 @@ NOTES = {
     "reset": "caches of boto3 and of this test, which grow no further",
     "forget": "the same caches",
     "remove": "the events of the writes, of which the last 10,000 are kept",
-    "DeleteImageSet": "a deleted image set keeps its versions and their documents",
+    "DeleteImageSet": "the events, and the versions, which are listed for ever",
 }
 
 

@@ -48,13 +48,18 @@ IMAGE_SET_EVENTS = {
 
 
 class Event(NamedTuple):
-    """A change of a state, and the resource that it is about, as the end of an ARN. ``date`` is in epoch seconds."""
+    """A change of a state. ``date`` is in epoch seconds."""
 
     id: str
     detail_type: str
     date: float
-    resource: str
     detail: dict[str, Any]
+
+    @property
+    def resource(self) -> str:
+        """The data store or the image set, as an ARN names it."""
+        datastore, image_set = f"datastore/{self.detail['datastoreId']}", self.detail.get("imageSetId")
+        return datastore if image_set is None else f"{datastore}/imageset/{image_set}"
 
     def to_message(self, account: str, region: str) -> dict[str, Any]:
         """Return the event as EventBridge delivers it."""
@@ -100,7 +105,7 @@ class Events:
         if now.status == was or (now.status == "ACTIVE" and was != "CREATING"):  # its deletion has failed
             return
         detail = {"datastoreId": now.datastore_id, "datastoreName": now.name, "datastoreStatus": now.status}
-        self._add(DATASTORE_EVENTS[now.status], date, f"datastore/{now.datastore_id}", detail)
+        self._add(DATASTORE_EVENTS[now.status], date, detail)
 
     def add_job(self, job: ImportJob, date: float) -> None:
         """Note that the status of an import job changes."""
@@ -112,7 +117,7 @@ class Events:
             "inputS3Uri": job.input_s3_uri,
             "outputS3Uri": job.output_s3_uri,
         }
-        self._add(JOB_EVENTS[job.status], date, f"datastore/{job.datastore_id}", detail)
+        self._add(JOB_EVENTS[job.status], date, detail)
 
     def add_image_set(self, before: ImageSet | None, now: ImageSet, date: float) -> None:
         """Note that an image set is written, if the latest version or its status changes."""
@@ -131,12 +136,11 @@ class Events:
             "imageSetVersion": latest.version_id,
             "isPrimary": latest.is_primary,
         }
-        resource = f"datastore/{now.datastore_id}/imageset/{now.image_set_id}"
-        self._add(IMAGE_SET_EVENTS[status], date, resource, detail)
+        self._add(IMAGE_SET_EVENTS[status], date, detail)
 
-    def _add(self, detail_type: str, date: float, resource: str, detail: dict[str, Any]) -> None:
+    def _add(self, detail_type: str, date: float, detail: dict[str, Any]) -> None:
         given = {name: value for name, value in detail.items() if value is not None}
-        event = Event(str(uuid.uuid4()), detail_type, date, resource, given)
+        event = Event(str(uuid.uuid4()), detail_type, date, given)
         with self._lock:
             self._events.append(event)
         if self._publish is not None:
