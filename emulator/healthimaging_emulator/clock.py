@@ -7,6 +7,7 @@ replace the machine's clock (freezegun, time-machine): meanwhile, seconds pass a
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -34,22 +35,27 @@ def timestamp(time: Any) -> float:
     Accepts epoch seconds, a datetime with an offset, or a string in RFC 3339. Raises ``InvalidError`` for anything
     else, and for times outside the years 1970 to 9999.
     """
-    given = time
+    seconds = time if type(time) is float else _to_seconds(time)  # a seed may have millions of floats
+    if not 0 <= seconds < YEAR_10000 - 0.0005:  # a later time would be rounded up
+        raise invalid("time", time, "a time in the years 1970 to 9999, in epoch seconds")
+    return int(seconds * 1000 + 0.5) / 1000  # like round(time, 3) but for ties, in a third of the time
+
+
+def _to_seconds(time: Any) -> float:
+    found = time
     if isinstance(time, str):
         try:
-            time = _parse(time)
+            found = _parse(time)
         except msgspec.ValidationError:
-            raise invalid("time", given, "epoch seconds or a string such as 2023-03-28T18:12:06.436Z") from None
-    if isinstance(time, datetime):
-        if time.tzinfo is None:
-            raise invalid("time", given, "a time with an offset from UTC, such as 2023-03-28T18:12:06.436Z")
-        time = time.timestamp()
-    time = _to_number(time)
-    if time is None:
-        raise invalid("time", given, "epoch seconds, a datetime with an offset, or a string in RFC 3339")
-    if not 0 <= time < YEAR_10000 - 0.0005:  # a later time would be rounded up
-        raise invalid("time", given, "a time in the years 1970 to 9999, in epoch seconds")
-    return int(float(time) * 1000 + 0.5) / 1000  # like round(time, 3) but for ties, in a third of the time
+            raise invalid("time", time, "epoch seconds or a string such as 2023-03-28T18:12:06.436Z") from None
+    if isinstance(found, datetime):
+        if found.tzinfo is None:
+            raise invalid("time", time, "a time with an offset from UTC, such as 2023-03-28T18:12:06.436Z")
+        return found.timestamp()
+    number = _to_number(found)
+    if number is None:
+        raise invalid("time", time, "epoch seconds, a datetime with an offset, or a string in RFC 3339")
+    return float(number) if number < YEAR_10000 else math.inf  # an integer may be larger than all floats
 
 
 def duration(name: str, seconds: Any) -> float:

@@ -183,7 +183,8 @@ def test_the_mistake_that_stops_loading_is_among_all_mistakes(
     if refusal(lambda: [read(Any) for _, _, read in find_documents([file])]):  # it cannot be read at all
         assert count == 1
     elif stops:
-        assert [line for line in lines if f": {stops.path}: {stops.message}" in line]
+        wanted = stops.message.partition(", got ")[0]  # msgspec calls an integer of more than 64 bits a float at times
+        assert [line for line in lines if f": {stops.path}: {wanted}" in line]
     else:
         assert not lines
 

@@ -234,21 +234,24 @@ def build_history(image_set: SeedImageSet, place: Place, shared: Metadata | None
     if image_set.generate is not None:
         return _generate(image_set.generate, place, shared)
     versions: list[Version] = []
+    id, first = place.image_set_id, None
     for index, written in enumerate(image_set.versions or ()):
         metadata = shared
         if written.metadata is not None:  # most have none, and formatting the path takes time
             metadata = read_metadata(written.metadata, place, f".versions[{index}].metadata")
         try:
-            versions.append(build_version(written, place.image_set_id, versions[0] if versions else None, metadata))
+            version = build_version(written, id, first, metadata)
         except InvalidError as error:
             raise place.error(error.message, f".versions[{index}]{error.path}") from None
-    for index, doubt in _find_doubts(versions, place.image_set_id):
-        log.warning("warning: %s: %s.versions[%d]: %s", place.source, place.path, index, doubt)
-    return History.of(_sort(versions, place))
-
-
-def _sort(versions: list[Version], place: Place) -> list[Version]:
+        first = first or version
+        versions.append(version)
     numbers = [version.number for version in versions]
+    for index, doubt in _find_doubts(versions, numbers, id):
+        log.warning("warning: %s: %s.versions[%d]: %s", place.source, place.path, index, doubt)
+    return History.of(_sort(versions, numbers, place))
+
+
+def _sort(versions: list[Version], numbers: list[int], place: Place) -> list[Version]:
     if all(map(operator.gt, numbers, numbers[1:])):  # as the service lists them
         return versions[::-1]
     if len(set(numbers)) < len(numbers):
@@ -283,15 +286,15 @@ def build_version(written: SeedVersion, image_set_id: str, first: Version | None
     created_at = written.created_at
     if first is not None and created_at == first.created_at:
         created_at = first.created_at  # one object for all: it is the same on every version, and there may be a million
-    elif created_at is not None:
+    else:
         created_at = _read_time(created_at, "createdAt")
     return Version(
         version_id=written.version_id,
         image_set_state=written.image_set_state,
         image_set_workflow_status=written.image_set_workflow_status,
         created_at=created_at,
-        updated_at=None if written.updated_at is None else _read_time(written.updated_at, "updatedAt"),
-        deleted_at=None if written.deleted_at is None else _read_time(written.deleted_at, "deletedAt"),
+        updated_at=_read_time(written.updated_at, "updatedAt"),
+        deleted_at=_read_time(written.deleted_at, "deletedAt"),
         message=written.message,
         overrides=written.overrides,
         is_primary=written.is_primary,
@@ -299,9 +302,9 @@ def build_version(written: SeedVersion, image_set_id: str, first: Version | None
     )
 
 
-def _read_time(time: float | datetime, member: str) -> float:
+def _read_time(time: float | datetime | None, member: str) -> float | None:
     try:
-        return timestamp(time)
+        return None if time is None else timestamp(time)
     except InvalidError as error:
         raise InvalidError(error.message, path=f".{member}") from None
 
@@ -343,11 +346,10 @@ def _read_bytes(name: str, place: Place, what: str) -> bytes:
         raise InvalidError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _find_doubts(versions: list[Version], image_set_id: str) -> Iterator[tuple[int, str]]:
+def _find_doubts(versions: list[Version], numbers: list[int], image_set_id: str) -> Iterator[tuple[int, str]]:
     """Find combinations that AWS's sample and event documentation never show."""
     created_at = versions[0].created_at
-    numbers = {version.number for version in versions}
-    missing = max(numbers) - len(numbers - {0})
+    missing = max(numbers) - len({*numbers} - {0})
     if missing:
         yield 0, f"{missing} of versions 1 to {max(numbers)} are missing (image set {image_set_id})"
     for index, version in enumerate(versions):
@@ -358,5 +360,5 @@ def _find_doubts(versions: list[Version], image_set_id: str) -> Iterator[tuple[i
             yield index, "only a failed version has a message"
         if version.created_at != created_at:
             yield index, "createdAt is the same on all versions of an image set"
-        if version.updated_at is not None and version.number == 1:
+        if version.updated_at is not None and numbers[index] == 1:
             yield index, "version 1 has no updatedAt"
