@@ -19,6 +19,7 @@ import boto3
 import pytest
 
 from healthimaging_emulator import Emulator, Fault, RemoteAccount
+from healthimaging_emulator.cli.save import open_saved
 from healthimaging_emulator.server.listener import Server
 from healthimaging_emulator.transports.botocore_patch import forbid_aws
 
@@ -231,6 +232,14 @@ def _(_: Server) -> None:
 @provokes("the port is in use")
 def _(server: Server) -> str:
     return run_command("healthimaging-emulator", "serve", "--port", str(server.port))
+
+
+@provokes("cannot save to")
+def _(_: Server) -> str:
+    with TemporaryDirectory() as folder:
+        file = str(Path(folder, "state.json"))
+        with open_saved(file):  # as an emulator that saves to it
+            return run_command("healthimaging-emulator", "serve", "--port", "0", "--save", file)
 
 
 @provokes("warning: no option has")

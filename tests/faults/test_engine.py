@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -408,7 +409,14 @@ MISTAKES: list[tuple[Callable[[], Any], str, str]] = [
         ".when",
         "Invalid enum value 'later': expected one of after, before",
     ),
-    (lambda: Fault.error(THROTTLE, id="a b"), ".id", "Expected `str` matching regex '[A-Za-z0-9._-]{1,128}'"),
+    *(
+        (
+            partial(Fault.error, THROTTLE, id=id),
+            ".id",
+            "Expected `str` matching regex '[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}'",
+        )
+        for id in ("a b", "", "x" * 129, ".", "..")  # a path with two dots is another path
+    ),
     (lambda: Fault.connection("reset", seconds=1), ".connection.seconds", "seconds is only valid for kind stall"),
     (lambda: Fault.connection("stall", seconds=86401), ".connection.seconds", "Expected `float` <= 86400.0"),
     (

@@ -113,7 +113,7 @@ class Fault(
     were added earlier, also those of the seed; otherwise after them.
     """
 
-    id: Annotated[str, pattern("[A-Za-z0-9._-]{1,128}")] | None = None
+    id: Annotated[str, pattern("[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")] | None = None
     match: Match = Match()
     skip: Annotated[int, Meta(ge=0)] = 0
     every: Count = 1
