@@ -35,6 +35,7 @@ def assert_same(history: History[Entry], model: Model) -> None:
     assert history == model
     assert tuple(history) == model
     assert [history[index] for index in range(len(model))] == list(model)
+    assert history.last == model[-1]
     assert [history[-index] for index in range(1, len(model) + 1)] == list(model[::-1])
 
 

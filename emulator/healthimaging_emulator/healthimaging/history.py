@@ -40,6 +40,11 @@ class History(Sequence[T]):
         base = tuple(versions)
         return cls(base, len(base) - 1, [], 0, base[-1])
 
+    @property
+    def last(self) -> T:
+        """The newest version."""
+        return self._last
+
     def append(self, version: T) -> History[T]:
         """Return a history with one more version. Called under the store's lock."""
         if not self._added_count and self._base[self._base_count :] == (self._last,):  # the first append of an account

@@ -151,7 +151,7 @@ class ImageSet(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def latest(self) -> Version:
         """The latest version."""
-        return self.history[-1]
+        return self.history.last
 
     def version(self, version_id: str | None) -> Version | None:
         """Return a version, by default the latest; None if there is no such version."""
