@@ -32,6 +32,11 @@ class Large:
         return [self.body]
 
 
+def refuse_to_start(_: threading.Thread) -> None:
+    """Refuse as ``Thread.start`` does when the system has no thread left."""
+    raise RuntimeError("no thread")
+
+
 class Gate:
     """Answers when the test opens it."""
 

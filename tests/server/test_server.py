@@ -21,7 +21,7 @@ from healthimaging_emulator import Emulator
 from healthimaging_emulator.messages import Wait
 from healthimaging_emulator.server.connection import Connection, ServedExchange, Service
 from healthimaging_emulator.server.listener import Server, Timeouts
-from healthimaging_emulator.server.turns import Turns
+from healthimaging_emulator.server.workers import Workers
 from healthimaging_emulator.settings import Settings
 from healthimaging_emulator.transports import environment
 from tests.demo import DATASTORE, MANY, path
@@ -617,7 +617,7 @@ def test_no_answer_begins_once_a_connection_is_stopped() -> None:
         pytest.fail("it was asked")
 
     closed = threading.Event()
-    service = Service(app=app, environ={}, settings=Settings(), timeouts=Timeouts(), tls=None, turns=Turns(0))
+    service = Service(app=app, environ={}, settings=Settings(), timeouts=Timeouts(), tls=None, workers=Workers(1))
     client, accepted = socket.socketpair()
     with client:
         client.sendall(request("GET", "/"))
@@ -658,18 +658,6 @@ def test_a_connection_waits_while_there_are_no_descriptors(server: Server, caplo
                 each.close()
         client.sendall(request("GET", "/"))
         assert client.recv(12) == b"HTTP/1.1 200"
-
-
-def test_a_thread_that_cannot_be_had_closes_the_connection(
-    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", lambda _: (_ for _ in ()).throw(RuntimeError("no thread")))
-        with Client(server) as client:
-            assert client.is_closed()
-    assert exchange(server, request("POST", "/a")).status == 200
-    assert "a connection was not accepted: no thread" in caplog.messages
-    until(lambda: not server.connection_count)
 
 
 # The log.

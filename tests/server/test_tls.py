@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from healthimaging_emulator.server.listener import Server, Timeouts
 from healthimaging_emulator.settings import Settings
 from tests.raw import HANG_SECONDS, Client, request, until
 
-from .apps import Broken, Large, echo
+from .apps import Broken, Large, echo, refuse_to_start
 
 Made = tuple[ssl.SSLContext, bytes]
 
@@ -136,6 +137,20 @@ def test_who_does_not_speak_tls_holds_up_nobody(
         server.stop()  # does not wait for the handshake
         assert silent.is_closed()
     assert any(message.startswith("a TLS handshake failed: ") for message in caplog.messages)
+
+
+def test_a_thread_that_cannot_be_had_closes_the_connection(
+    server: Server, authority: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse_to_start)
+        with Client(server) as client:
+            assert client.is_closed()
+    with Encrypted(server, authority) as other:
+        other.send(request("POST", "/a"))
+        assert other.receive().status == 200
+    assert "a connection was not accepted: no thread" in caplog.messages
+    until(lambda: not server.connection_count)
 
 
 def test_a_handshake_has_the_time_of_a_request(made: Made) -> None:

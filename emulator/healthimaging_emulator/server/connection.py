@@ -1,17 +1,18 @@
 """One client's connection: read a request, answer it, keep the connection for the next one.
 
-Each connection has a thread, which alone reads, writes and closes the socket. Other threads call only ``stop`` and
-``abort``.
+The threads of ``workers`` serve a connection when bytes have come, one thread at a time. That one alone reads, writes
+and closes the socket. Other threads call only ``stop`` and ``abort``.
 
 - ``_lock`` guards ``_is_stopping`` and ``_is_answering``, and the replacement of ``_socket`` by its TLS wrapper.
   Between ``_begin_answer`` and ``_end_answer`` the application runs and the response is sent; ``stop`` lets that
-  finish, and only ends its waits. At any other time ``stop`` shuts the socket down, which wakes the thread. Since both
+  finish, and only ends its waits. At any other time ``stop`` shuts the socket down, which counts as bytes. Since both
   decide under the lock, no answer begins once a connection is stopped, and none that has begun is lost.
-- A deadline runs from the first byte of a request to its last. It is checked before each read, so a client whose bytes
-  never pause meets it too. There is none between two requests.
-- A request takes two system calls, a read and a write. So the socket's timeout stays unset until a request comes in
-  pieces, and a response is one write: in two, Nagle's algorithm and delayed ACKs would cost 40 ms.
-- ``_turn`` is the thread's own. It has one from the bytes of a request to its next wait: see ``turns``.
+- Reading never waits: the state of a request that came in part is in ``_reader`` and ``_head``. Before anything else
+  waits, the thread hands over to another one.
+- ``deadline`` runs from the first byte of a request to its last. It is checked before each read, so a client whose
+  bytes never pause meets it too. There is none between two requests.
+- A request takes two system calls of the socket, a read and a write. So its timeout is set only if it must be, and a
+  response is one write: in two, Nagle's algorithm and delayed ACKs would cost 40 ms.
 - Closing a socket with unread bytes sends RST, which can overtake the response. So after a request that was not read to
   its end, the connection lingers: it ends its own side, then reads what the client still sends.
 """
@@ -37,7 +38,7 @@ from ..messages import Exchange, Response, Wait
 from .access_log import log_request
 from .gateway import build_environ, call_application, is_control
 from .http1 import CONTINUE, Body, Event, Head, Refused, RequestReader, Signal, write_head
-from .turns import Turns
+from .workers import Workers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -70,8 +71,8 @@ class Timeouts:
     """For a refused client to send the rest of its request."""
     stop: float = 2.0
     """For the answers under way when the server stops."""
-    turn: float = 0.02
-    """For a request to wait for its turn, when many come at once."""
+    patience: float = 0.02
+    """For one request to keep others from being read."""
     refused_connections: int = 64
     """Connections over the limit that get an error answer, at a time. Any more are closed at once."""
 
@@ -85,7 +86,7 @@ class Service:
     settings: Settings
     timeouts: Timeouts
     tls: ssl.SSLContext | None
-    turns: Turns
+    workers: Workers
 
     def max_body(self, target: str) -> int:
         """Return the limit for the body of a request."""
@@ -93,7 +94,7 @@ class Service:
 
 
 class ServedExchange(Exchange):
-    """A request on a real connection, which can be broken. ``stop`` ends its waits; ``end_turn`` is called before each.
+    """A request on a real connection, which can be broken. ``stop`` ends its waits; each begins with ``hand_over``.
 
     If the client has left after a wait, as ``has_left`` says, it gets no answer.
     """
@@ -101,11 +102,11 @@ class ServedExchange(Exchange):
     can_break = True
 
     def __init__(
-        self, has_left: Callable[[], bool] = lambda: False, end_turn: Callable[[], object] = lambda: None
+        self, has_left: Callable[[], bool] = lambda: False, hand_over: Callable[[], object] = lambda: None
     ) -> None:
         super().__init__()
         self._has_left = has_left
-        self._end_turn = end_turn
+        self._hand_over = hand_over
         self._lock = threading.Lock()
         self._is_stopped = False
         self._waiting: threading.Event | None = None
@@ -116,7 +117,7 @@ class ServedExchange(Exchange):
             if self._is_stopped:
                 return
             self._waiting = wait.end
-        self._end_turn()
+        self._hand_over()
         super().wait(wait)
         if not wait.is_virtual and self.effect is None and self._has_left():
             self.effect = "timeout"
@@ -130,7 +131,7 @@ class ServedExchange(Exchange):
 
 
 class Connection:
-    """A connection and its thread. ``on_close`` is called when the connection has ended.
+    """A connection. ``on_close`` is called when it has ended.
 
     A connection over the server's limit (``is_refused``) gets an error for its first request, which must come within
     ``Timeouts.linger``.
@@ -151,20 +152,38 @@ class Connection:
         self._lock = threading.Lock()
         self._is_stopping = False
         self._is_answering = False
-        self._turn: threading.Lock | None = None
-        self._exchange = ServedExchange(self._has_left, self._end_turn)
+        self._exchange = self._make_exchange()
         self._reader = RequestReader(service.settings.max_head, service.max_body)
+        self._head: Head | None = None
         self._timeout: float | None = None
         self._begun: float | None = None
-        self._deadline = time.monotonic() + service.timeouts.linger if is_refused else None
+        self.deadline = time.monotonic() + service.timeouts.linger if is_refused else None
 
     def start(self) -> None:
-        """Start the thread. If the system has none left, close the connection and raise ``RuntimeError``."""
+        """Let the threads serve the connection. If none is left for it, close it and raise ``RuntimeError``."""
+        if self._service.tls is None:
+            self._service.workers.add(self)
+            return
         try:
-            threading.Thread(target=self._run, name="healthimaging-connection", daemon=True).start()
+            self._service.workers.start(self)
         except RuntimeError:
-            self._close()
+            self.close()
             raise
+
+    def fileno(self) -> int:
+        """Return the descriptor of the socket."""
+        return self._socket.fileno()
+
+    def serve(self) -> bool:
+        """Read the bytes that have come, and answer the requests that are whole. Return whether more may come."""
+        try:
+            with suppress(OSError):  # the client has gone, or was too slow, or the server stops
+                if self._service.tls and not isinstance(self._socket, ssl.SSLSocket):
+                    self._encrypt(self._service.tls)
+                return self._serve_requests()
+        except BaseException:  # also SystemExit: the thread serves other connections, too
+            log.exception("a connection failed")
+        return False
 
     def stop(self) -> None:
         """Finish the answer under way, or close the connection at once if there is none."""
@@ -193,30 +212,11 @@ class Connection:
             self._is_answering = False
             return not self._is_stopping
 
-    def _run(self) -> None:
-        try:
-            with suppress(OSError):  # the client has gone, or was too slow, or the server stops
-                if self._service.tls:
-                    self._encrypt(self._service.tls)
-                while self._serve_request():
-                    self._start_next()
-        except Exception:
-            log.exception("a connection failed")
-        finally:
-            self._end_turn()
-            self._close()
-
-    def _end_turn(self) -> None:
-        """Let another connection go on, before this one waits."""
-        if self._turn:
-            self._service.turns.end(self._turn)
-            self._turn = None
-
     def _encrypt(self, tls: ssl.SSLContext) -> None:
-        """Speak TLS from now on. The handshake is made in this thread: in the accepting one it would delay others."""
+        """Speak TLS from now on. The handshake waits, in a thread that serves no others meanwhile."""
         with self._lock:
             self._socket = client = tls.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
-        self._set_deadline(self._deadline or time.monotonic() + self._service.timeouts.request)
+        self._set_deadline(self.deadline or time.monotonic() + self._service.timeouts.request)
         try:
             client.do_handshake()
         except OSError as error:
@@ -229,20 +229,27 @@ class Connection:
 
     # Requests
 
-    def _serve_request(self) -> bool:
-        """Read a request and answer it; return whether another may follow."""
-        event = self._next_event()
-        if event is Signal.CLOSED:
-            return False
-        head = event if isinstance(event, Head) else None
-        if head and not self.is_refused:
-            event = self._next_event()
-            if isinstance(event, Body):
-                return self._answer(head, event)
-        self._refuse(event, head)
-        return False
+    def _serve_requests(self) -> bool:
+        if not self._read():
+            return True
+        while (event := self._reader.next_event()) is not Signal.NEED_DATA:
+            if event is Signal.SEND_CONTINUE:
+                self._send_all(CONTINUE)
+            elif event is Signal.CLOSED:
+                return False
+            elif isinstance(event, Body) and self._head:
+                if not self._answer(self._head, event):
+                    return False
+                self._start_next()
+            else:
+                self._head = event if isinstance(event, Head) else self._head
+                if self.is_refused or self._head is not event:
+                    self._refuse(event, self._head)
+                    return False
+        return True
 
     def _answer(self, head: Head, body: Body) -> bool:
+        self.deadline = None
         if not self._begin_answer():
             return False
         environ = build_environ(self._service.environ, head, body, self._exchange)
@@ -258,6 +265,7 @@ class Connection:
         return keeps_alive and may_continue
 
     def _refuse(self, event: Event, head: Head | None) -> None:
+        self.deadline = None
         if self._is_stopping:  # ``stop`` has cut the request off: not the client's mistake
             return
         response = serialize_error(self._get_error(event))
@@ -280,36 +288,40 @@ class Connection:
 
     # Reading
 
-    def _next_event(self) -> Event:
-        while True:
-            event = self._reader.next_event()
-            if event is Signal.NEED_DATA:
-                self._reader.receive(self._receive(self._deadline))
-                if self._begun is None:
-                    self._begin_request()
-            elif event is Signal.SEND_CONTINUE:
-                self._send_slowly(memoryview(CONTINUE))
-            else:
-                return event
+    def _read(self) -> bool:
+        """Read the bytes that have come. Return False if there are none, and raise ``TimeoutError`` if it is late."""
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            raise TimeoutError
+        data = self._receive()
+        if data is None:
+            return False
+        self._reader.receive(data)
+        if self._begun is None:
+            self._begin_request()
+        return True
+
+    def _receive(self) -> bytes | None:
+        is_flagged = DONT_WAIT and not self._service.tls
+        self._set_timeout(None if is_flagged else 0.0)
+        try:
+            return self._socket.recv(RECEIVE_SIZE, DONT_WAIT) if is_flagged else self._socket.recv(RECEIVE_SIZE)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
 
     def _begin_request(self) -> None:
         self._begun = time.monotonic()
         if not self.is_refused:
-            self._deadline = self._begun + self._service.timeouts.request
+            self.deadline = self._begun + self._service.timeouts.request
 
     def _start_next(self) -> None:
-        self._exchange = ServedExchange(self._has_left, self._end_turn)
-        self._begun = self._deadline = None
+        self._exchange = self._make_exchange()
+        self._begun = self._head = None
         self._reader.start_next()
         if self._reader.has_begun:
             self._begin_request()
 
-    def _receive(self, deadline: float | None) -> bytes:
-        self._end_turn()
-        self._set_deadline(deadline)
-        data = self._socket.recv(RECEIVE_SIZE)
-        self._turn = self._service.turns.take()
-        return data
+    def _make_exchange(self) -> ServedExchange:
+        return ServedExchange(self._has_left, self._service.workers.hand_over)
 
     def _set_deadline(self, deadline: float | None) -> None:
         """Let the socket's next call time out at the deadline. Raise ``TimeoutError`` if that has passed."""
@@ -337,6 +349,9 @@ class Connection:
             data += response.body
             if self._exchange.effect == "cut":
                 data = data[: len(data) - (len(response.body) + 1) // 2]
+        self._send_all(data)
+
+    def _send_all(self, data: bytes) -> None:
         if self._service.tls:
             self._send_slowly(memoryview(data))
         elif (sent := self._send_at_once(data)) < len(data):
@@ -361,7 +376,7 @@ class Connection:
             return True
 
     def _send_slowly(self, rest: memoryview) -> None:
-        self._end_turn()
+        self._service.workers.hand_over()
         deadline = time.monotonic() + self._service.timeouts.send
         while rest:
             self._set_deadline(deadline)
@@ -371,7 +386,7 @@ class Connection:
 
     def _linger(self) -> None:
         """End this side of the connection, then read what the client still sends, for a while."""
-        self._end_turn()
+        self._service.workers.hand_over()
         self._end_tls()
         socket.socket.shutdown(self._socket, socket.SHUT_WR)
         deadline = time.monotonic() + self._service.timeouts.linger
@@ -379,7 +394,9 @@ class Connection:
         while socket.socket.recv(self._socket, RECEIVE_SIZE):  # SSLSocket's own would end where TLS does
             self._set_deadline(deadline)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """End the connection."""
+        self.deadline = None
         is_reset = self._exchange.effect == "reset"
         if not is_reset:
             self._end_tls()
@@ -399,7 +416,7 @@ class Connection:
                 self._socket.unwrap()
 
     def _shut_down(self) -> None:
-        """Wake the thread, and end the connection even if a forked process has the socket too."""
+        """Let a thread see the end, and end the connection even if a forked process has the socket too."""
         with suppress(OSError):  # the client was faster
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # SSLSocket's own would go on in plain text
 

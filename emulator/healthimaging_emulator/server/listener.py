@@ -1,4 +1,4 @@
-"""Listen on a port and give each connection a thread.
+"""Listen on a port, and hand the connections to threads that serve them.
 
 - ``_changed`` guards ``_connections`` and ``_refused``. It is never held while a connection is started, stopped or
   closed: connections have locks of their own and report their end here.
@@ -21,7 +21,7 @@ from ..settings import Settings
 from ..transports.environment import build_variables
 from .connection import Connection, Service, Timeouts
 from .gateway import build_base_environ
-from .turns import Turns
+from .workers import Workers
 
 if TYPE_CHECKING:
     import ssl
@@ -64,13 +64,15 @@ class Server:
             self._selector = opened.enter_context(selectors.DefaultSelector())
             self._selector.register(self._listener, selectors.EVENT_READ)
             self._selector.register(woken, selectors.EVENT_READ)
+            workers = Workers(timeouts.patience)
             self._opened = opened.pop_all()
         self.host, self.port = self._listener.getsockname()[:2]
         self._scheme = "https" if tls else "http"
         self._signing = dict(signing or {})
         environ = build_base_environ(self.host, self.port, self._scheme)
-        turns = Turns(timeouts.turn)
-        self._service = Service(app=app, environ=environ, settings=settings, timeouts=timeouts, tls=tls, turns=turns)
+        self._service = Service(
+            app=app, environ=environ, settings=settings, timeouts=timeouts, tls=tls, workers=workers
+        )
         self._changed = threading.Condition()
         self._connections: set[Connection] = set()
         self._refused = 0
@@ -109,6 +111,7 @@ class Server:
             self._changed.wait_for(lambda: not self._connections, self._service.timeouts.stop)
         for connection in self._list_connections():
             connection.abort()
+        self._service.workers.stop(self._service.timeouts.stop)
 
     def __enter__(self) -> Server:
         return self
