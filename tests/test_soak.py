@@ -45,9 +45,9 @@ class Served:
         self.address: Any = Address(banner)
         self.account = RemoteAccount(f"http://127.0.0.1:{self.address.port}")
         self._proc = Path(f"/proc/{process.pid}")
-        assert self.ask() == 200
         until(lambda: self.open[0] == IDLE_THREADS)
         self._before = self.open
+        assert self.ask() == 200
 
     @property
     def open(self) -> tuple[int, int]:
@@ -55,7 +55,7 @@ class Served:
         return self._number("Threads"), len(os.listdir(self._proc / "fd"))
 
     def settle(self) -> None:
-        """Wait until it has as many of both as after its first request, but for the threads that it keeps."""
+        """Wait until it has as many of both as before its first request, but for the threads that it keeps."""
         threads, descriptors = self._before
         until(lambda: self.open[0] <= threads + MOST_FOLLOWERS and self.open[1] == descriptors)
 
