@@ -31,7 +31,7 @@ from tests.raw import HANG_SECONDS, JSON, Client, request, until
 
 SECONDS = float(os.environ.get("SOAK", "3"))
 CONNECTIONS = 64
-WARM, REQUESTS = 10_000, 200_000 if SECONDS >= 60 else 30_000
+WARM, REQUESTS = (40_000, 200_000) if SECONDS >= 60 else (10_000, 30_000)
 """Requests after which memory is measured: the first ones fill the journal and the heaps of threads."""
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it reads /proc, which Linux has")
