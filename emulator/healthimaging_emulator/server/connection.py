@@ -117,7 +117,8 @@ class ServedExchange(Exchange):
             if self._is_stopped:
                 return
             self._waiting = wait.end
-        self._hand_over()
+        if not wait.is_virtual:
+            self._hand_over()
         super().wait(wait)
         if not wait.is_virtual and self.effect is None and self._has_left():
             self.effect = "timeout"
