@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from healthimaging_emulator import (
-    Emulator,
-)
+from healthimaging_emulator import Emulator
 from healthimaging_emulator.server.connection import ServedExchange
 from healthimaging_emulator.transports.targets import EXCHANGE_KEY
 from tests.demo import DATASTORE, SAMPLE, path

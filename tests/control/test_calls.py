@@ -9,9 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from healthimaging_emulator import (
-    Emulator,
-)
+from healthimaging_emulator import Emulator
 from healthimaging_emulator.messages import Response
 from healthimaging_emulator.pipeline import excerpt_body
 from tests.demo import DATASTORE, MANY, SAMPLE, path

@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from healthimaging_emulator import (
-    Emulator,
-)
+from healthimaging_emulator import Emulator
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, path
 from tests.raw import exchange, request, until

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from healthimaging_emulator import (
-    Emulator,
-)
+from healthimaging_emulator import Emulator
 from tests.conftest import DEMO
 from tests.demo import path
 
@@ -54,9 +52,6 @@ def test_a_control_token_is_required_of_all_but_health() -> None:
 def test_a_control_token_is_sent_in_utf_8() -> None:
     ask = asking(Emulator.from_seed(DEMO, control_token="sésame"))
     assert ask("GET", "/faults", **{"x-emulator-token": "sésame".encode().decode("latin-1")}) == {"faults": []}
-
-
-# The generation.
 
 
 @pytest.mark.parametrize(

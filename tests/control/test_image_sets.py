@@ -7,9 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from healthimaging_emulator import (
-    Emulator,
-)
+from healthimaging_emulator import Emulator
 from tests.demo import DATASTORE, ONE, OTHER_DATASTORE, SAMPLE, UNKNOWN
 
 from .conftest import VERSIONS, A, Ask, newest

@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from healthimaging_emulator import (
-    Emulator,
-)
+from healthimaging_emulator import Emulator
 from tests.demo import DATASTORE
 
 from .conftest import THROTTLE, Ask
@@ -51,9 +49,6 @@ for thread in threads:
 """
     for _ in range(3):
         subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
-
-
-# OpenAPI.
 
 
 def test_the_openapi_document_is_valid_and_has_every_endpoint(emulator: Emulator, ask: Ask) -> None:

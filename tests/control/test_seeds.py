@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from healthimaging_emulator import (
-    Emulator,
-)
+from healthimaging_emulator import Emulator
 from healthimaging_emulator.seeds.loader import load_seed
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, ONE, SAMPLE, UNKNOWN, path

@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from healthimaging_emulator import (
-    Emulator,
-)
+from healthimaging_emulator import Emulator
 from tests.demo import DATASTORE, SAMPLE, UNKNOWN
 
 from .conftest import ACTIVE, VERSIONS, Ask, newest
