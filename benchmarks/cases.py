@@ -37,12 +37,6 @@ def missing(name: str, peer: str) -> Row:
 # A call of boto3.
 
 
-LISTED = (
-    "of what it adds, half is the journal, the checks and the answer of any call, the rest is 50 versions and a token"
-)
-"""Finding of a profile."""
-
-
 def list_in_process() -> Iterator[Row]:
     """List a page of 50 with boto3 in process."""
     bodies = peers.pages()
@@ -72,7 +66,10 @@ def list_in_process() -> Iterator[Row]:
     }
     times = interleave(variants, rounds=15)
     name = "boto3 in process, a page of 50, against the same call with a canned answer"
-    yield compare(name, times, "ours", "canned", most=1.1, remark=LISTED)
+    remark = (
+        "half of the added time is the journal, the checks and the answer of any call; half the versions and a token"
+    )
+    yield compare(name, times, "ours", "canned", most=1.1, remark=remark)
     yield compare("the same against botocore's Stubber, which parses nothing", times, "ours", "Stubber")
     yield compare("the same against moto's mock_aws", times, "ours", "moto")
 

@@ -152,6 +152,7 @@ NO_DATES = [
     (float("nan"), "invalid time nan: expected a time in the years 1970 to 9999, in epoch seconds"),
     (253402300800, "invalid time 253402300800: expected a time in the years 1970 to 9999, in epoch seconds"),
     (10**400, f"invalid time 1{'0' * 400}: expected a time in the years 1970 to 9999, in epoch seconds"),
+    (-(10**400), f"invalid time -1{'0' * 400}: expected a time in the years 1970 to 9999, in epoch seconds"),
 ]
 
 

@@ -55,7 +55,7 @@ def _to_seconds(time: Any) -> float:
     number = _to_number(found)
     if number is None:
         raise invalid("time", time, "epoch seconds, a datetime with an offset, or a string in RFC 3339")
-    return float(number) if number < YEAR_10000 else math.inf  # an integer may be larger than all floats
+    return float(number) if 0 <= number < YEAR_10000 else math.inf  # an integer may be too large for a float
 
 
 def duration(name: str, seconds: Any) -> float:

@@ -93,7 +93,7 @@ class ImageSetHandle:
         """See ``ImageSetInterface``."""
         record = self.record
         if record.latest.image_set_state == "DELETED":
-            raise NotFoundError(f"image set {self.image_set_id} is deleted, and its metadata with it")
+            raise NotFoundError(f"image set {self.image_set_id} is deleted: it has no metadata")
         version = record.version(version_id)
         if version is None:
             raise version_not_found(str(version_id), self.image_set_id)

@@ -47,7 +47,13 @@ _encode = msgspec.json.Encoder().encode
 
 _ATTEMPT = re.compile(r"attempt=([0-9]{1,9})").search
 _RETRIES = re.compile(r"([0-9]{1,9})/").match
-_RETRY_MODE = functools.lru_cache(maxsize=128)(re.compile(r"cfg/retry-mode#(\w{1,100})").search)  # one for each client
+_RETRY_MODE = re.compile(r"cfg/retry-mode#(\w{1,100})").search
+
+
+@functools.lru_cache(maxsize=16)  # every request of a client repeats it; a text has up to 64 KB
+def _read_retry_mode(user_agent: str) -> str | None:
+    found = _RETRY_MODE(user_agent)
+    return found and found[1]
 
 
 def _read_attempt(headers: Mapping[str, str]) -> int | None:
@@ -272,14 +278,14 @@ class Journal:
         ``skipped_pause`` is the part of the client's pause that its transport left out, in seconds.
         """
         id = headers.get("amz-sdk-invocation-id") or headers.get("aws-sdk-invocation-id", "")
-        mode = _RETRY_MODE(headers.get("user-agent", ""))
+        mode = _read_retry_mode(headers.get("user-agent", ""))
         with self._lock:
             new = Call(
                 id=self._begun + 1,
                 invocation_id=id[:MAX_TEXT] or None,
                 method=method[:MAX_TEXT],
                 path=path[:MAX_TEXT],
-                retry_mode=mode and mode[1],
+                retry_mode=mode,
             )
             entry = self._entries.setdefault(_key(new), _Entry(new))
             if entry.call is new:

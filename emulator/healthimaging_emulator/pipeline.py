@@ -161,7 +161,8 @@ class Pipeline:
         end = time.monotonic() + MAX_WORK_SECONDS
         for transition in context.met:
             if transition.is_due and transition.work is not None:
-                yield Wait(max(0.0, end - time.monotonic()), transition.work.done, is_virtual=False)
+                with transition.work.waiting() as ended:
+                    yield Wait(max(0.0, end - time.monotonic()), ended)
                 context.ended += [transition] if transition.is_over else []
         attempt.met = [str(transition) for transition in context.met]
         attempt.ended = [str(transition) for transition in context.ended]

@@ -130,6 +130,17 @@ def test_the_metadata_of_a_version_is_a_tree(page: Page) -> None:
     expect(page.locator(".document summary", has_text="2.25.")).to_have_count(4)
 
 
+def test_a_deleted_image_set_offers_no_metadata(page: Page, emulator: Emulator) -> None:
+    open_image_set(page, CHEST_CT)
+    expect(page.get_by_role("button", name="Compare")).to_be_visible()
+    emulator.client().delete_image_set(datastoreId=OTHER_DATASTORE, imageSetId=CHEST_CT)
+    emulator.finish_transitions()
+    expect(page.locator(".timeline > li").first).to_contain_text("DELETED")
+    expect(page.get_by_role("button", name="Metadata of version 1")).to_have_count(0)
+    expect(page.get_by_role("button", name="Compare")).to_be_hidden()
+    expect(page.get_by_text("The latest version has no frames.")).to_be_visible()
+
+
 def test_two_versions_are_compared_attribute_by_attribute(page: Page) -> None:
     open_image_set(page, CHEST_CT)
     page.get_by_label("From version").select_option("1")

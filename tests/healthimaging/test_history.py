@@ -77,11 +77,11 @@ class Histories(RuleBasedStateMachine):
         return self.keep(history.replace(index, entry), (*model[:index], entry, *model[index + 1 :]))
 
     @rule(target=made, given=made)
-    def map(self, given: tuple[History[Entry], Model]) -> tuple[History[Entry], Model]:
+    def map_own(self, given: tuple[History[Entry], Model]) -> tuple[History[Entry], Model]:
         history, model = given
         text = f"history {len(self.all)}"
         return self.keep(
-            history.map(lambda entry: Entry(entry.number, text), None),
+            history.map_own(lambda entry: Entry(entry.number, text), None),
             tuple(Entry(entry.number, text) for entry in model),
         )
 
@@ -139,9 +139,9 @@ def test_two_continuations_of_one_history_do_not_see_each_other() -> None:
     assert common == make_entries(1, 2, 3)
 
 
-def test_map_leaves_what_is_shared_with_the_original_as_it_is() -> None:
+def test_map_own_leaves_what_is_shared_with_the_original_as_it_is() -> None:
     original = History.of(make_entries(1, 2))
-    changed = original.append(Entry(3)).append(Entry(4)).map(lambda entry: Entry(entry.number, "changed"), original)
+    changed = original.append(Entry(3)).append(Entry(4)).map_own(lambda entry: Entry(entry.number, "changed"), original)
     assert changed == (Entry(1), Entry(2), Entry(3, "changed"), Entry(4, "changed"))
     assert changed.append(Entry(5))[2:] == (Entry(3, "changed"), Entry(4, "changed"), Entry(5))
 

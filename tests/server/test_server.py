@@ -625,6 +625,7 @@ def test_no_answer_begins_once_a_connection_is_stopped() -> None:
         connection.stop()
         connection.start()  # which finds the request
         assert closed.wait(HANG_SECONDS)
+    service.workers.stop(HANG_SECONDS)
 
 
 def test_a_wait_ends_with_the_stop() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -14,18 +16,17 @@ import pytest
 from healthimaging_emulator import Emulator, Fault
 from healthimaging_emulator.messages import Wait
 from healthimaging_emulator.server import workers
-from healthimaging_emulator.server.connection import Connection, Service, Timeouts
-from healthimaging_emulator.server.gateway import build_base_environ
+from healthimaging_emulator.server.connection import Timeouts
 from healthimaging_emulator.server.listener import Server
 from healthimaging_emulator.server.workers import MOST_FOLLOWERS, Workers
 from healthimaging_emulator.transports.targets import EXCHANGE_KEY
 from tests.demo import MANY, ONE, path
 from tests.raw import HANG_SECONDS, Client, exchange, request, until
 
-from .apps import Broken, Gate, echo, refuse_to_start
+from .apps import Broken, Gate, Large, echo, refuse_to_start
 
 PATIENT = Timeouts(patience=3600)
-"""Timeouts of a server on which nobody takes the lead from a thread that serves."""
+"""Timeouts of a server whose watch never takes the lead."""
 
 
 @pytest.fixture
@@ -68,32 +69,21 @@ def test_a_client_that_pauses_in_its_request_keeps_nobody_waiting_and_no_thread(
         assert count_workers() == 1
 
 
-def test_a_client_that_does_not_read_keeps_nobody_waiting_before_it_may_continue(emulator: Emulator) -> None:
-    ended = threading.Event()
-    ours, theirs = socket.socketpair()
-    theirs.setblocking(False)
-    with suppress(BlockingIOError):
-        while True:
-            theirs.send(b"x" * 4096)  # until nothing more can be sent to the client
-    theirs.setblocking(True)
-    service = Service(
-        app=emulator.app,
-        environ=build_base_environ("127.0.0.1", 80),
-        settings=emulator.settings,
-        timeouts=Timeouts(send=0.1),
-        tls=None,
-        workers=Workers(3600),
-    )
-    Connection(service, theirs, on_close=lambda _: ended.set()).start()
-    ours.sendall(request("POST", path(), "Expect: 100-continue", body=b"{}")[:-2])
-    assert ended.wait(HANG_SECONDS)
-    ours.close()
-    service.workers.stop(HANG_SECONDS)
+def test_a_client_that_does_not_read_keeps_nobody_waiting() -> None:
+    large = Large(50_000_000)
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        return (large if environ["PATH_INFO"] == "/large" else echo)(environ, start_response)
+
+    with Server(app, timeouts=PATIENT) as server, Client(server) as client:
+        client.send(request("GET", "/large"))
+        assert client.socket.recv(1)
+        assert exchange(server, request("GET", "/other")).status == 200
 
 
 @pytest.mark.parametrize("rounds", [1, 3])
 def test_a_request_that_takes_long_is_passed_by(rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "QUIET_TICKS", 1)  # so that the watch sleeps between the rounds
+    monkeypatch.setattr(workers, "QUIET_PERIODS", 1)  # so that the watch sleeps between the rounds
     gates = {f"/{number}": Gate() for number in range(rounds)}
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
@@ -195,3 +185,121 @@ def test_an_application_that_exits_ends_its_connection_only(caplog: pytest.LogCa
         assert client.is_closed()
         assert exchange(server, request("GET", "/")).status == 200
     assert [record.message for record in caplog.records] == ["a connection failed"]
+
+
+# The threads alone.
+
+
+class Stub:
+    """A connection that counts how often it is served; bytes that come stay unread."""
+
+    def __init__(self, serve: Callable[[Stub], bool], *, deadline: float | None = None) -> None:
+        self._serve = serve
+        self.deadline = deadline
+        self.served = 0
+        self.closed = threading.Event()
+        self.ours, self._theirs = socket.socketpair()
+
+    def fileno(self) -> int:
+        return self._theirs.fileno()
+
+    def serve(self) -> bool:
+        self.served += 1
+        return self._serve(self)
+
+    def close(self) -> None:
+        self.deadline = None
+        self.ours.close()
+        self._theirs.close()
+        self.closed.set()
+
+
+@pytest.fixture
+def threads() -> Iterator[Workers]:
+    workers = Workers(3600)
+    yield workers
+    workers.stop(HANG_SECONDS)
+
+
+def end(_: Stub) -> bool:
+    return False
+
+
+def test_a_deadline_that_passes_while_a_thread_has_the_connection_is_nobody_elses(threads: Workers) -> None:
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def wait(_: Stub) -> bool:
+        threads.hand_over()
+        has_begun.set()
+        return not may_end.wait(HANG_SECONDS)
+
+    soon = time.monotonic() + 0.05
+    busy, later = Stub(wait, deadline=soon), Stub(end, deadline=soon + 0.01)
+    busy.ours.send(b"x")
+    threads.add(busy)
+    assert has_begun.wait(HANG_SECONDS)
+    threads.add(later)
+    assert later.closed.wait(HANG_SECONDS)  # so the deadline of the busy one has passed
+    assert busy.served == 1
+    may_end.set()
+    assert busy.closed.wait(HANG_SECONDS)
+
+
+def test_a_deadline_is_kept_while_others_come_and_go(threads: Workers) -> None:
+    def put_off(stub: Stub) -> bool:
+        stub.deadline = time.monotonic() + 3600
+        return stub.served < 500
+
+    slow, busy = Stub(end, deadline=time.monotonic() + 0.1), Stub(put_off)
+    threads.add(slow)
+    busy.ours.send(b"x")
+    threads.add(busy)
+    assert busy.closed.wait(HANG_SECONDS)
+    assert slow.closed.wait(HANG_SECONDS)
+    assert (busy.served, slow.served) == (500, 1)
+
+
+def test_a_connection_that_the_system_does_not_watch_is_closed(
+    threads: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused, other = Stub(end), Stub(end)
+    monkeypatch.setattr(refused, "fileno", lambda: 1_000_000)
+    threads.add(refused)
+    assert refused.closed.wait(HANG_SECONDS)
+    other.ours.send(b"x")
+    threads.add(other)
+    assert other.closed.wait(HANG_SECONDS)
+    assert refused.served == 0
+
+
+def test_a_thread_that_fails_lets_another_one_lead(threads: Workers, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_: Stub) -> bool:
+        raise AssertionError("a mistake of ours")
+
+    failing, other = Stub(fail), Stub(end)
+    for stub in (failing, other):
+        stub.ours.send(b"x")
+        threads.add(stub)
+    assert other.closed.wait(HANG_SECONDS)
+    assert [record.message for record in caplog.records] == ["a thread of the server failed"]
+    failing.close()
+
+
+@pytest.mark.usefixtures("restless_threads")
+def test_a_stop_leaves_no_thread_and_no_descriptor(count_workers: Callable[[], int]) -> None:
+    def hand_over(_: Stub) -> bool:
+        made[-1].hand_over()
+        return True
+
+    made: list[Workers] = []
+    descriptors = len(os.listdir("/dev/fd"))
+    for _ in range(200):
+        made.append(Workers(1e-5))
+        stubs = [Stub(hand_over) for _ in range(3)]
+        for stub in stubs:
+            stub.ours.send(b"x")
+            made[-1].add(stub)
+        made[-1].stop(HANG_SECONDS)
+        assert all(stub.closed.wait(HANG_SECONDS) for stub in stubs)
+    until(lambda: count_workers() == 0)
+    until(lambda: len(os.listdir("/dev/fd")) == descriptors)

@@ -21,7 +21,7 @@ class Caller(NamedTuple):
     region: str = DEFAULT_REGION
 
 
-@functools.lru_cache(maxsize=128)  # a credential changes once a day
+@functools.lru_cache(maxsize=16)  # every request of a client repeats it; a text has up to 64 KB
 def _caller_of(credential: str) -> Caller:
     key, *scope = credential.split("/")
     account = key if scope and is_account_id(key) else DEFAULT_ACCOUNT

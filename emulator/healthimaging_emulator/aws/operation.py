@@ -81,7 +81,7 @@ class Operation(Generic[In, Out]):
         return next((m for m in self.output_shape.members if m.location == "payload"), None)
 
     @functools.cached_property
-    def _getters(self) -> list[tuple[str, list[Callable[[Any], Any]]]]:
+    def _identifier_getters(self) -> list[tuple[str, list[Callable[[Any], Any]]]]:
         return [(name, [attrgetter(each) for each in attributes]) for name, attributes in self.identifiers.items()]
 
     @functools.cached_property
@@ -102,8 +102,8 @@ class Operation(Generic[In, Out]):
     def identify(self, input: In) -> dict[str, list[str]]:
         """Return the values of the identifiers that an input has."""
         found = {}
-        for name, getters in self._getters:
-            values = [_value_at(input, getter) for getter in getters]
+        for name, getters in self._identifier_getters:
+            values = [_get_or_none(getter, input) for getter in getters]
             if present := [value for value in values if isinstance(value, str)]:
                 found[name] = present
         return found
@@ -113,7 +113,7 @@ def _describe_value(value: Any) -> str:
     return value if isinstance(value, str) else sha256(repr(value).encode(errors="backslashreplace")).hexdigest()
 
 
-def _value_at(input: Struct, getter: Callable[[Any], Any]) -> Any:
+def _get_or_none(getter: Callable[[Any], Any], input: Struct) -> Any:
     try:
         return getter(input)
     except AttributeError:  # an optional structure on the way is not there

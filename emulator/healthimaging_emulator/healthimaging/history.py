@@ -65,9 +65,9 @@ class History(Sequence[T]):
         versions[index] = version
         return History.of(versions)
 
-    def map(self, change: Callable[[T], T], original: History[T] | None) -> History[T]:
-        """Return a history in which every version is changed, except those that lie in the tuple of the original."""
-        is_shared = original is not None and original._base is self._base
+    def map_own(self, change: Callable[[T], T], other: History[T] | None) -> History[T]:
+        """Return a history in which every version is changed that does not lie in the tuple of another history."""
+        is_shared = other is not None and other._base is self._base
         base = self._base if is_shared else tuple(map(change, self._base[: self._base_count]))
         added = [change(each) for each in self._added[: self._added_count]]
         return History(base, self._base_count, added, len(added), change(self._last))

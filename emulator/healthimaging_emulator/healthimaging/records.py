@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import msgspec
@@ -93,13 +94,31 @@ class Datastore(Struct, frozen=True, kw_only=True, gc=False):
 class Work:
     """Work that goes on in a thread, and whether anybody still wants it. The lock of the store guards its fields."""
 
-    __slots__ = ("done", "failure", "is_cancelled", "message")
+    __slots__ = ("_waiting", "done", "failure", "is_cancelled", "message")
 
     def __init__(self) -> None:
+        self._waiting: set[threading.Event] = set()
         self.done = threading.Event()
         self.is_cancelled = False
         self.failure: str | None = None
         self.message: str | None = None
+
+    @contextmanager
+    def waiting(self) -> Iterator[threading.Event]:
+        """Yield an event for one request, which is set when the work has ended; a server that stops sets it, too."""
+        ended = threading.Event()
+        self._waiting.add(ended)
+        if self.done.is_set():
+            ended.set()
+        try:
+            yield ended
+        finally:
+            self._waiting.discard(ended)
+
+    def wake(self) -> None:
+        """End the waits for the work, which is done."""
+        for ended in [*self._waiting]:
+            ended.set()
 
 
 class ImportJob(Struct, frozen=True, kw_only=True, gc=False):
@@ -159,16 +178,17 @@ class ImageSet(Struct, frozen=True, kw_only=True, gc=False):
 
 
 def without_contents(record: ImageSet, original: ImageSet | None) -> ImageSet:
-    """Return an image set without its frames and documents, but for those that ``original`` shares with all accounts.
+    """Return an image set without frames, and without the documents of versions that ``original`` does not share.
 
-    This takes time in proportion to the versions that the account has added.
+    This takes time in proportion to the versions that the account has added, or to all, if a test has replaced or
+    removed one.
     """
-    history = record.history.map(_without_metadata, original.history if original else None)
+    history = record.history.map_own(_without_metadata, original.history if original else None)
     return structs.replace(record, history=history, frames={})
 
 
 def _without_metadata(version: Version) -> Version:
-    return structs.replace(version, metadata=None)
+    return version if version.metadata is None else structs.replace(version, metadata=None)
 
 
 def find_version(history: History[Version], version_id: str) -> Version | None:

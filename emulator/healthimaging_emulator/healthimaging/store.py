@@ -5,7 +5,7 @@ a lock and sees one moment. All writing happens under ``_lock``: a change checks
 exception inside it leaves nothing behind. The time that an operation holds the lock does not grow with the length of a
 history or the number of image sets, with three exceptions: a test that replaces or removes an older version copies the
 history, DeleteDatastore walks over the image sets that are deleted, and the end of DeleteImageSet walks over the
-versions that the account has added, to drop their documents.
+versions that the account has added, or over all if a test has replaced one, to drop their documents.
 
 Order. Edits of a test that are due later, and transitions with a due time, lie in one heap by the elapsed time of the
 account's clock. ``settle`` carries out everything that is due; every request begins with it. The lock of the clock is
@@ -430,6 +430,7 @@ class Store:
             work.done.set()
             for transition in [each for each in self._transitions if each.work is work and each.is_due]:
                 self._end(transition, self._clock.now())
+            work.wake()
 
     def _write(self, datastore_id: str, image_set_id: str, record: ImageSet | None) -> None:
         self._changed.setdefault(datastore_id, {})[image_set_id] = record

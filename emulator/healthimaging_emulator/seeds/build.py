@@ -234,19 +234,19 @@ def build_history(image_set: SeedImageSet, place: Place, shared: Metadata | None
     if image_set.generate is not None:
         return _generate(image_set.generate, place, shared)
     versions: list[Version] = []
-    id, first = place.image_set_id, None
+    first = None
     for index, written in enumerate(image_set.versions or ()):
         metadata = shared
         if written.metadata is not None:  # most have none, and formatting the path takes time
             metadata = read_metadata(written.metadata, place, f".versions[{index}].metadata")
         try:
-            version = build_version(written, id, first, metadata)
+            version = build_version(written, place.image_set_id, first, metadata)
         except InvalidError as error:
             raise place.error(error.message, f".versions[{index}]{error.path}") from None
         first = first or version
         versions.append(version)
     numbers = [version.number for version in versions]
-    for index, doubt in _find_doubts(versions, numbers, id):
+    for index, doubt in _find_doubts(versions, numbers, place.image_set_id):
         log.warning("warning: %s: %s.versions[%d]: %s", place.source, place.path, index, doubt)
     return History.of(_sort(versions, numbers, place))
 

@@ -5,13 +5,13 @@ and closes the socket. Other threads call only ``stop`` and ``abort``.
 
 - ``_lock`` guards ``_is_stopping`` and ``_is_answering``, and the replacement of ``_socket`` by its TLS wrapper.
   Between ``_begin_answer`` and ``_end_answer`` the application runs and the response is sent; ``stop`` lets that
-  finish, and only ends its waits. At any other time ``stop`` shuts the socket down, which counts as bytes. Since both
+  finish, and only ends its waits. At any other time ``stop`` shuts the socket down, which makes it readable. Since both
   decide under the lock, no answer begins once a connection is stopped, and none that has begun is lost.
-- Reading never waits: the state of a request that came in part is in ``_reader`` and ``_head``. Before anything else
-  waits, the thread hands over to another one.
+- Reading a request never waits: the state of one that came in part is in ``_reader`` and ``_head``. Before anything
+  else waits, the thread lets another one lead.
 - ``deadline`` runs from the first byte of a request to its last. It is checked before each read, so a client whose
   bytes never pause meets it too. There is none between two requests.
-- A request takes two system calls of the socket, a read and a write. So its timeout is set only if it must be, and a
+- A request takes two system calls of the socket, a read and a write. So its timeout is set only when it changes, and a
   response is one write: in two, Nagle's algorithm and delayed ACKs would cost 40 ms.
 - Closing a socket with unread bytes sends RST, which can overtake the response. So after a request that was not read to
   its end, the connection lingers: it ends its own side, then reads what the client still sends.
@@ -55,6 +55,7 @@ DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 """The flag for a call that does not wait; Windows has none, and wants a timeout of 0."""
 
 RECEIVE_SIZE = 64 * 1024
+"""More than a TLS record, of 16 KB: the selector does not see bytes that OpenSSL has decrypted and kept."""
 
 log = logging.getLogger("healthimaging_emulator")
 
@@ -72,7 +73,7 @@ class Timeouts:
     stop: float = 2.0
     """For the answers under way when the server stops."""
     patience: float = 0.02
-    """For one request to keep others from being read."""
+    """For one request to keep others waiting, until another thread goes on with them."""
     refused_connections: int = 64
     """Connections over the limit that get an error answer, at a time. Any more are closed at once."""
 
@@ -166,7 +167,7 @@ class Connection:
             self._service.workers.add(self)
             return
         try:
-            self._service.workers.start(self)
+            self._service.workers.add_waiting(self)
         except RuntimeError:
             self.close()
             raise
@@ -403,7 +404,8 @@ class Connection:
             self._end_tls()
         with self._lock:
             if is_reset:  # closing without lingering sends RST
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                with suppress(OSError):  # macOS refuses if the client was faster
+                    self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             else:
                 self._shut_down()
             self._socket.close()

@@ -3,7 +3,8 @@
 - ``_changed`` guards ``_connections`` and ``_refused``. It is never held while a connection is started, stopped or
   closed: connections have locks of their own and report their end here.
 - ``stop`` first ends the accepting thread, so that no connection appears behind its back; then it stops all
-  connections, waits until they are gone, and aborts those that are still answering after ``Timeouts.stop``.
+  connections, waits until they are gone, and aborts those that are still answering after ``Timeouts.stop``. At last it
+  stops the workers, which close what is left.
 - Closing a socket does not end it if a forked process has it too; shutting it down does.
 """
 
@@ -13,6 +14,7 @@ import logging
 import selectors
 import socket
 import threading
+import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -107,11 +109,12 @@ class Server:
         self._thread.join()
         for connection in self._list_connections():
             connection.stop()
+        end = time.monotonic() + self._service.timeouts.stop
         with self._changed:
             self._changed.wait_for(lambda: not self._connections, self._service.timeouts.stop)
         for connection in self._list_connections():
             connection.abort()
-        self._service.workers.stop(self._service.timeouts.stop)
+        self._service.workers.stop(max(0.0, end - time.monotonic()))
 
     def __enter__(self) -> Server:
         return self

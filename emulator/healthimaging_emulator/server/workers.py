@@ -1,13 +1,14 @@
 """The threads of a server, in the pattern "leader/followers".
 
-One thread leads: it waits for all connections at once, and serves each one that can be read itself. To wake another
-thread for that would take as long as an answer. Before the leader waits for anything but bytes (a fault's pause, a
-client that reads slowly) it hands the lead over to a follower; it gives its connection back when it has served it. If
-one connection takes long without such a wait, the watch lets a follower lead.
+One thread, the leader, waits for all connections. When bytes come, it answers by itself, because waking another thread
+would take as long as the answer. Before it has to wait for anything else (a fault's pause, a client that reads slowly),
+it lets a follower lead; when it has finished with its connection, it gives that back to the new leader, and follows. If
+an answer takes long without such a wait, the watch passes the lead on.
 
-- Only the leader uses ``_selector``, ``_ready`` and ``_deadlines``, with one exception: whoever takes the lead away
-  removes the connection that is being served from the selector, so that nobody else serves it meanwhile.
-- ``_lock`` guards all other fields, and who leads. It is never held while a thread serves or waits.
+- Only the leader uses ``_selector``, ``_idle``, ``_ready`` and ``_deadlines``, with one exception: whoever takes the
+  lead away removes the connection that is being served from the selector, so that nobody else serves it meanwhile.
+- ``_lock`` guards ``_leader``, ``_followers``, ``_returned``, ``_serving``, ``_served``, ``_is_watching`` and
+  ``_is_stopped``. It is held while a thread is started, never while one serves or follows.
 - A connection is in the selector, in ``_returned``, or in the hands of one thread.
 
 D. C. Schmidt et al., Pattern-Oriented Software Architecture, volume 2, 2000: Leader/Followers.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import selectors
 import socket
 import threading
@@ -28,8 +30,10 @@ from typing import Protocol
 MOST_FOLLOWERS = 16
 """Threads that stay when they have nothing to do."""
 
-QUIET_TICKS = 50
-"""Periods without a request after which the watch sleeps until the next one."""
+QUIET_PERIODS = 50
+"""Periods of ``patience`` without a request, after which the watch sleeps until a request comes."""
+
+log = logging.getLogger("healthimaging_emulator")
 
 
 class Servable(Protocol):
@@ -52,8 +56,8 @@ class Servable(Protocol):
 class Workers:
     """The threads that serve a server's connections.
 
-    ``patience`` is how long one connection may keep the others waiting, in seconds. Raises ``OSError`` and
-    ``RuntimeError`` if the system has no descriptors or no threads left.
+    A connection that is served for longer than ``patience`` in seconds, at most twice this, loses the lead. Raises
+    ``OSError`` and ``RuntimeError`` if the system has no descriptors or no threads left.
     """
 
     def __init__(self, patience: float) -> None:
@@ -62,22 +66,28 @@ class Workers:
         self._wake.setblocking(False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._woken, selectors.EVENT_READ)
+        self._idle: set[Servable] = set()
         self._ready: deque[Servable] = deque()
         self._deadlines: list[tuple[float, int, Servable]] = []
         self._numbers = itertools.count()
         self._lock = threading.Lock()
-        self._followers: dict[threading.Thread, threading.Lock] = {}
+        self._followers: list[tuple[threading.Thread, threading.Lock]] = []
         self._returned: list[Servable] = []
         self._serving: Servable | None = None
         self._served = 0
         self._is_stopped = False
         self._has_ended = threading.Event()
-        self._is_watched = True
-        self._resume_watch = threading.Lock()
-        self._resume_watch.acquire()
-        self._leader = threading.Thread(target=self._work, name="healthimaging-worker", daemon=True)
-        self._leader.start()
-        threading.Thread(target=self._watch, name="healthimaging-watch", daemon=True).start()
+        self._is_watching = True
+        self._resume_watch = threading.Event()
+        self._leader = self._make_thread()
+        try:
+            threading.Thread(target=self._watch, name="healthimaging-watch", daemon=True).start()
+            self._leader.start()
+        except RuntimeError:
+            self._is_stopped = True
+            self._resume_watch.set()
+            self._end()
+            raise
 
     def add(self, connection: Servable) -> None:
         """Serve a connection from now on."""
@@ -88,14 +98,17 @@ class Workers:
                 return
         connection.close()
 
-    def start(self, connection: Servable) -> None:
-        """Serve a connection that begins with a wait in another thread. Raises ``RuntimeError`` if there is none."""
-        self._start_thread(connection)
+    def add_waiting(self, connection: Servable) -> None:
+        """Serve a connection in a thread of its own first, because it begins with a wait.
+
+        Raises ``RuntimeError`` if no thread is left.
+        """
+        self._make_thread(connection).start()
 
     def hand_over(self) -> None:
         """Let another thread lead, if this one does, because it is going to wait.
 
-        Raises ``RuntimeError`` if there is none.
+        Raises ``RuntimeError`` if no thread is left.
         """
         with self._lock:
             if self._leader is threading.current_thread():
@@ -105,12 +118,11 @@ class Workers:
         """Close all connections that are not being served, and wait for the leader to end."""
         with self._lock:
             self._is_stopped = True
-            followers, self._followers = self._followers, {}
+            followers, self._followers = self._followers, []
             self._wake_leader()
-        for turn in followers.values():
-            turn.release()
-        with suppress(RuntimeError):  # it watches already
-            self._resume_watch.release()
+        for _, promotion in followers:
+            promotion.release()
+        self._resume_watch.set()
         self._has_ended.wait(timeout)
 
     def _wake_leader(self) -> None:
@@ -119,47 +131,51 @@ class Workers:
 
     # Leading and following.
 
-    def _start_thread(self, first: Servable | None = None) -> threading.Thread:
-        thread = threading.Thread(target=self._work, args=[first], name="healthimaging-worker", daemon=True)
-        thread.start()
-        return thread
+    def _make_thread(self, first: Servable | None = None) -> threading.Thread:
+        return threading.Thread(target=self._work, args=[first], name="healthimaging-worker", daemon=True)
 
-    def _work(self, first: Servable | None = None) -> None:
-        if first:
-            self._serve(first)
-        while True:
-            while connection := self._next_connection():
-                self._serve(connection)
-            if not self._follow():
-                return
+    def _work(self, first: Servable | None) -> None:
+        try:
+            if first:
+                self._serve(first)
+            while True:
+                while connection := self._next_connection():
+                    self._serve(connection)
+                if not self._follow():
+                    return
+        except Exception:
+            log.exception("a thread of the server failed")
+            self.hand_over()
 
     def _follow(self) -> bool:
         """Wait until this thread leads. Return False if it is not needed any more."""
-        turn = threading.Lock()
-        turn.acquire()
+        promotion = threading.Lock()
+        promotion.acquire()
         with self._lock:
             if self._is_stopped or len(self._followers) >= MOST_FOLLOWERS:
                 return False
-            self._followers[threading.current_thread()] = turn
-        turn.acquire()
-        return not self._is_stopped
+            self._followers.append((threading.current_thread(), promotion))
+        promotion.acquire()
+        return True
 
     def _promote(self) -> None:
         """Let a follower lead, or a new thread. Called under the lock while the leader serves."""
         if self._followers:
-            self._leader, turn = self._followers.popitem()
-            turn.release()
+            self._leader, promotion = self._followers.pop()
+            promotion.release()
         else:
-            self._leader = self._start_thread()
+            thread = self._make_thread()
+            thread.start()
+            self._leader = thread
         if self._serving is not None:
-            self._selector.unregister(self._serving)
+            self._unregister(self._serving)
             self._serving = None
 
     def _watch(self) -> None:
         """Let a follower lead while one connection takes too long."""
         seen = quiet = 0
         while True:
-            self._resume_watch.acquire(timeout=self._patience if quiet < QUIET_TICKS else -1)
+            self._resume_watch.wait(self._patience if quiet < QUIET_PERIODS else None)
             with self._lock:
                 if self._is_stopped:
                     return
@@ -168,7 +184,8 @@ class Workers:
                         self._promote()
                 quiet = quiet + 1 if self._served == seen and self._serving is None else 0
                 seen = self._served
-                self._is_watched = quiet < QUIET_TICKS
+                self._is_watching = quiet < QUIET_PERIODS
+                self._resume_watch.clear()
 
     # Serving.
 
@@ -183,9 +200,9 @@ class Workers:
                 if self._ready:
                     self._served += 1
                     self._serving = self._ready.popleft()
-                    if not self._is_watched:
-                        self._is_watched = True
-                        self._resume_watch.release()
+                    if not self._is_watching:
+                        self._is_watching = True
+                        self._resume_watch.set()
                     return self._serving
             self._find_ready()
         self._end()
@@ -193,20 +210,23 @@ class Workers:
 
     def _serve(self, connection: Servable) -> None:
         before = connection.deadline
-        goes_on = connection.serve()
+        may_go_on = connection.serve()
         with self._lock:
-            leads = self._leader is threading.current_thread()
-            if leads:
+            is_leader = self._leader is threading.current_thread()
+            if is_leader:
                 self._serving = None
-        if not leads and goes_on:
-            self.add(connection)
-        elif goes_on:
-            if connection.deadline != before:
-                self._note_deadline(connection)
-        else:
-            if leads:
-                self._selector.unregister(connection)
+        if not may_go_on:
+            if is_leader:
+                self._unregister(connection)
             connection.close()
+        elif not is_leader:
+            self.add(connection)
+        elif connection.deadline != before:
+            self._note_deadline(connection)
+
+    def _unregister(self, connection: Servable) -> None:
+        self._idle.discard(connection)
+        self._selector.unregister(connection)
 
     def _find_ready(self) -> None:
         """Wait until connections can be read, have returned, or have reached their deadlines."""
@@ -218,17 +238,18 @@ class Workers:
                 self._admit()
         while self._deadlines and self._deadlines[0][0] <= time.monotonic():
             due, _, connection = heapq.heappop(self._deadlines)
-            if connection.deadline == due and connection not in self._ready:
+            if connection.deadline == due and connection in self._idle and connection not in self._ready:
                 self._ready.append(connection)
 
     def _admit(self) -> None:
-        """Wait for the connections that are new, or that another thread has served."""
+        """Register the connections that are new, or that another thread has given back."""
         self._woken.recv(4096)
         with self._lock:
             returned, self._returned = self._returned, []
         for connection in returned:
             try:
                 self._selector.register(connection, selectors.EVENT_READ, connection)
+                self._idle.add(connection)
                 self._note_deadline(connection)
             except OSError:  # the system watches no more descriptors
                 connection.close()
@@ -236,15 +257,12 @@ class Workers:
     def _note_deadline(self, connection: Servable) -> None:
         if connection.deadline is not None:
             heapq.heappush(self._deadlines, (connection.deadline, next(self._numbers), connection))
-            if len(self._deadlines) > 64 + 2 * len(self._selector.get_map()):  # most have gone by
+            if len(self._deadlines) > 64 + 2 * len(self._idle):  # most have gone by
                 self._deadlines = [entry for entry in self._deadlines if entry[2].deadline == entry[0]]
                 heapq.heapify(self._deadlines)
 
     def _end(self) -> None:
-        for key in list(self._selector.get_map().values()):
-            if key.data:
-                key.data.close()
-        for connection in self._returned:
+        for connection in [*self._idle, *self._returned]:
             connection.close()
         for opened in (self._selector, self._wake, self._woken):
             opened.close()

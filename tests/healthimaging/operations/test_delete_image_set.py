@@ -60,7 +60,7 @@ def test_a_deleted_image_set_keeps_no_document_that_the_account_has_made(service
     newest, first = handle.versions
     assert newest.metadata is None
     assert first.metadata is not None  # the seed's, which other accounts still show
-    with pytest.raises(NotFoundError, match=f"image set {FIRST} is deleted, and its metadata with it"):
+    with pytest.raises(NotFoundError, match=f"image set {FIRST} is deleted: it has no metadata"):
         handle.metadata("1")
     other = service.emulator.account("111111111111").image_set(DATASTORE, FIRST)
     assert other.metadata()["ImageSetID"] == FIRST

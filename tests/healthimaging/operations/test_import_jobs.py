@@ -21,7 +21,7 @@ from healthimaging_emulator.healthimaging.imports.grouping import merge_document
 from healthimaging_emulator.healthimaging.imports.instance import read_instance
 from healthimaging_emulator.messages import Wait
 from tests.demo import UNKNOWN
-from tests.raw import until
+from tests.raw import Client, request, until
 
 from .conftest import Service, refusal
 from .jobs import DATASTORE, ROLE, SEED, SHIPPED, Bucket, found, get, metadata, run, start
@@ -540,6 +540,22 @@ def test_a_client_of_the_users_own_is_read_and_a_job_waits_for_its_work() -> Non
     objects.may_go_on.set()
     until(lambda: get(ours, id)["jobStatus"] == "COMPLETED")
     assert [key.rpartition("/")[2] for key in objects.written] == ["success.ndjson", "job-output-manifest.json"]
+
+
+def test_a_server_that_stops_ends_the_wait_for_a_job_and_not_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = SlowObjects((SHIPPED / "CT_small.dcm").read_bytes())
+    ours = Service(Emulator.from_seed(SEED, s3=objects))
+    id = start(ours)["jobId"]
+    get(ours, id)  # which sees SUBMITTED
+    with ours.emulator.serve() as server, Client(server) as client:
+        client.send(request("GET", f"/getDICOMImportJob/datastore/{DATASTORE}/job/{id}"))
+        until(lambda: ours.emulator.calls[-1].attempts[-1].status is None)  # it waits
+        server.stop()
+    monkeypatch.setattr(pipeline, "MAX_WORK_SECONDS", 0.01)
+    assert get(ours, id)["jobStatus"] == "IN_PROGRESS"
+    objects.may_go_on.set()
+    until(lambda: get(ours, id)["jobStatus"] == "COMPLETED")
+    assert len(found(ours)) == 1
 
 
 def test_a_reset_drops_a_job_and_what_it_would_import() -> None:

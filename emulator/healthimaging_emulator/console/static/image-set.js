@@ -23,6 +23,13 @@ export function imageSet(datastoreId, imageSetId) {
   const older = element("select", { onchange: compare });
   const newer = element("select", { onchange: compare });
   const changes = element("div", { class: "changes" });
+  const comparison = element(
+    "div",
+    { class: "bar" },
+    labelled("From version", older),
+    labelled("To version", newer),
+    button("Compare", compare),
+  );
   const documentPanel = element("div", { class: "document" });
   const pictures = frames(path);
   let limit = FIRST_VERSIONS;
@@ -59,9 +66,12 @@ export function imageSet(datastoreId, imageSetId) {
     showIfChanged(about, tags, () => describe(tags));
     const [transition] = transitions.filter(({ imageSetIds }) => imageSetIds.includes(imageSetId));
     showIfChanged(pending, transition, () => transition && showTransition(transition, path));
+    const isDeleted = versions[0].imageSetState === "DELETED"; // the control API has no metadata of it
+    comparison.hidden = isDeleted;
     const shown = versions.slice(0, limit).map((version, index) => ({
       ...version,
       isLatest: index === 0,
+      isDeleted,
       copies: copies.filter(({ versionId }) => versionId === version.versionId),
     }));
     showItems(timeline, shown, ({ versionId }) => versionId, (version) => entry(version, datastoreId, open));
@@ -70,7 +80,6 @@ export function imageSet(datastoreId, imageSetId) {
     showVersionChoice(older, versions, versions[1] ?? versions[0]);
     showVersionChoice(newer, versions, versions[0]);
     const state = JSON.stringify(versions[0]);
-    const isDeleted = versions[0].imageSetState === "DELETED"; // and its metadata with it
     if (state !== shownLatest) pictures.read(isDeleted ? {} : await ask("GET", `${path}/metadata`));
     shownLatest = state;
   }
@@ -92,7 +101,7 @@ export function imageSet(datastoreId, imageSetId) {
     more,
     documentPanel,
     element("h2", {}, "What changed between two versions"),
-    element("div", { class: "bar" }, labelled("From version", older), labelled("To version", newer), button("Compare", compare)),
+    comparison,
     changes,
     pictures.node,
   );
@@ -122,7 +131,7 @@ function showTransition({ operation, reads, seconds }, path) {
 }
 
 function entry(version, datastoreId, open) {
-  const { versionId, createdAt, updatedAt, deletedAt, message, overrides, isPrimary, copies } = version;
+  const { versionId, createdAt, updatedAt, deletedAt, message, overrides, isPrimary, copies, isDeleted } = version;
   const times = [["created", versionId === "1" && createdAt], ["updated", updatedAt], ["deleted", deletedAt]].filter(([, at]) => at);
   return element(
     "li",
@@ -137,7 +146,7 @@ function entry(version, datastoreId, open) {
       isPrimary && element("span", { class: "chip" }, "primary"),
       copies.map((copied) => copyLink(datastoreId, copied)),
     ),
-    button("Metadata", () => open(versionId), { "data-focus": "metadata", "aria-label": `Metadata of version ${versionId}` }),
+    !isDeleted && button("Metadata", () => open(versionId), { "data-focus": "metadata", "aria-label": `Metadata of version ${versionId}` }),
   );
 }
 
