@@ -392,6 +392,32 @@ def test_metadata_of_all_versions_is_exported_once() -> None:
     assert not [version for version in image_set["versions"] if "metadata" in version]
 
 
+def test_the_metadata_that_most_versions_have_is_exported_once() -> None:
+    emulator = Emulator.from_seed(document(versions=TWO, metadata=STUDY))
+    (handle,) = emulator.datastores[0].image_sets
+    handle.append(image_set_state="ACTIVE", metadata=OTHER_STUDY)
+    exported = json.loads(emulator.account().export_seed())
+    (image_set,) = exported["datastores"][0]["imageSets"]
+    assert image_set["metadata"] == HEAD | STUDY
+    assert [version.get("metadata") for version in image_set["versions"]] == [HEAD | OTHER_STUDY, None, None]
+    (loaded,) = Emulator.from_seed(exported).datastores[0].image_sets
+    assert [loaded.metadata(each.version_id) for each in loaded.versions] == [
+        HEAD | OTHER_STUDY,
+        HEAD | STUDY,
+        HEAD | STUDY,
+    ]
+
+
+def test_a_deleted_image_set_is_exported_without_metadata() -> None:
+    emulator = Emulator.from_seed(document(versions=TWO, metadata=STUDY), transition_reads=0)
+    (handle,) = emulator.datastores[0].image_sets
+    emulator.client().delete_image_set(datastoreId=handle.datastore_id, imageSetId=handle.image_set_id)
+    exported = emulator.account().export_seed()
+    assert (handle.state, b"etadata" in exported) == ("DELETED", False)
+    (loaded,) = Emulator.from_seed(json.loads(exported)).datastores[0].image_sets
+    assert loaded.state == "DELETED"
+
+
 # Refusing.
 
 VERSIONS = f"{IMAGE_SET}.versions"

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import pytest
@@ -120,6 +121,22 @@ def test_the_requests_of_a_connection_are_answered_one_after_the_other() -> None
     assert asked == ["/first", "/other", "/second"]
 
 
+@pytest.mark.parametrize("ends_with", [b"", b"GET /6"])
+def test_requests_that_come_at_once_are_answered_in_their_order(ends_with: bytes) -> None:
+    first = Broken(None, waits=True, path="/2")
+    first.end.set()
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        first(environ, lambda *_: None)
+        return echo(environ, start_response)
+
+    with Server(app, timeouts=PATIENT) as server, Client(server) as client:
+        client.send(b"".join(request("GET", f"/{number}") for number in range(1, 6)) + ends_with)
+        assert [client.receive().body for _ in range(5)] == [f"GET /{number} 0 ".encode() for number in range(1, 6)]
+        client.send(request("GET", "/6")[len(ends_with) :])
+        assert client.receive().body == b"GET /6 0 "
+
+
 def test_threads_are_kept_for_some_requests_that_wait_and_the_others_end(count_workers: Callable[[], int]) -> None:
     waiting = Broken(None, waits=True, path="/waits")
     with Server(waiting, timeouts=PATIENT) as server, ExitStack() as stack:
@@ -196,6 +213,7 @@ class Stub:
     def __init__(self, serve: Callable[[Stub], bool], *, deadline: float | None = None) -> None:
         self._serve = serve
         self.deadline = deadline
+        self.has_more = False
         self.served = 0
         self.closed = threading.Event()
         self.ours, self._theirs = socket.socketpair()
@@ -257,6 +275,21 @@ def test_a_deadline_is_kept_while_others_come_and_go(threads: Workers) -> None:
     assert busy.closed.wait(HANG_SECONDS)
     assert slow.closed.wait(HANG_SECONDS)
     assert (busy.served, slow.served) == (500, 1)
+
+
+def test_connections_that_always_have_more_keep_nobody_waiting(threads: Workers) -> None:
+    def go_on(stub: Stub) -> bool:
+        stub.has_more = not other.closed.is_set()
+        return stub.has_more
+
+    other, endless = Stub(end), [Stub(go_on) for _ in range(2)]
+    for stub in (*endless, other):
+        stub.ours.send(b"x")
+        threads.add(stub)
+        until(partial(getattr, stub, "served"))
+    for stub in (other, *endless):
+        assert stub.closed.wait(HANG_SECONDS)
+    assert other.served == 1
 
 
 def test_a_connection_that_the_system_does_not_watch_is_closed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -14,7 +15,7 @@ from ..healthimaging.baseline import Baseline
 from ..healthimaging.imports.instance import Instance, make_document
 from ..healthimaging.imports.seeded import SeededImport
 from ..healthimaging.metadata import Metadata
-from ..healthimaging.records import Datastore, ImageSet
+from ..healthimaging.records import Datastore, ImageSet, Version
 
 MEMBERS = {
     "name": "datastoreName",
@@ -62,7 +63,8 @@ def _write_datastore(record: Datastore | None) -> dict[str, Any]:
 
 def _write_image_set(image_set: ImageSet, frame_files: Mapping[str, str]) -> dict[str, Any]:
     versions = image_set.history[:][::-1]
-    shared = versions[0].metadata
+    if versions[0].image_set_state == "DELETED" and versions[0].metadata is None:  # nobody can read any of it
+        versions = _without_metadata(versions)
     written: dict[str, Any] = {"imageSetId": image_set.image_set_id}
     if image_set.tags:
         written["tags"] = image_set.tags
@@ -71,10 +73,19 @@ def _write_image_set(image_set: ImageSet, frame_files: Mapping[str, str]) -> dic
     frames |= frame_files
     if frames:
         written["frames"] = frames
-    if shared is not None and all(version.metadata is shared for version in versions):
+    if all(version.metadata is not None for version in versions):
+        ids = Counter(id(version.metadata) for version in versions)
+        shared = next(each.metadata for each in versions if id(each.metadata) == ids.most_common(1)[0][0])
         written["metadata"] = shared
-        versions = tuple(structs.replace(version, metadata=None) for version in versions)
+        versions = _without_metadata(versions, shared)
     return written | {"versions": versions}
+
+
+def _without_metadata(versions: Sequence[Version], shared: Metadata | None = None) -> tuple[Version, ...]:
+    """Return versions without their documents, or without the one that they share."""
+    return tuple(
+        structs.replace(each, metadata=None) if shared is None or each.metadata is shared else each for each in versions
+    )
 
 
 def _write_import(given: SeededImport) -> dict[str, Any]:

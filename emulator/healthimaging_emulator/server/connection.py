@@ -72,7 +72,7 @@ class Timeouts:
     """For a refused client to send the rest of its request."""
     stop: float = 2.0
     """For the answers under way when the server stops."""
-    patience: float = 0.02
+    patience: float = 0.005
     """For one request to keep others waiting, until another thread goes on with them."""
     refused_connections: int = 64
     """Connections over the limit that get an error answer, at a time. Any more are closed at once."""
@@ -160,6 +160,7 @@ class Connection:
         self._timeout: float | None = None
         self._begun: float | None = None
         self.deadline = time.monotonic() + service.timeouts.linger if is_refused else None
+        self.has_more = False
 
     def start(self) -> None:
         """Let the threads serve the connection. If none is left for it, close it and raise ``RuntimeError``."""
@@ -177,7 +178,7 @@ class Connection:
         return self._socket.fileno()
 
     def serve(self) -> bool:
-        """Read the bytes that have come, and answer the requests that are whole. Return whether more may come."""
+        """Read the bytes that have come, and answer a request that is whole. Return whether more may come."""
         try:
             with suppress(OSError):  # the client has gone, or was too slow, or the server stops
                 if self._service.tls and not isinstance(self._socket, ssl.SSLSocket):
@@ -232,8 +233,10 @@ class Connection:
     # Requests
 
     def _serve_requests(self) -> bool:
-        if not self._read():
+        """Answer at most one request; with ``has_more``, others come first."""
+        if not self.has_more and not self._read():
             return True
+        self.has_more = False
         while (event := self._reader.next_event()) is not Signal.NEED_DATA:
             if event is Signal.SEND_CONTINUE:
                 self._send_all(CONTINUE)
@@ -243,6 +246,7 @@ class Connection:
                 if not self._answer(self._head, event):
                     return False
                 self._start_next()
+                return True
             else:
                 self._head = event if isinstance(event, Head) else self._head
                 if self.is_refused or self._head is not event:
@@ -319,7 +323,8 @@ class Connection:
         self._exchange = self._make_exchange()
         self._begun = self._head = None
         self._reader.start_next()
-        if self._reader.has_begun:
+        self.has_more = self._reader.has_begun
+        if self.has_more:
             self._begin_request()
 
     def _make_exchange(self) -> ServedExchange:

@@ -5,8 +5,8 @@ would take as long as the answer. Before it has to wait for anything else (a fau
 it lets a follower lead; when it has finished with its connection, it gives that back to the new leader, and follows. If
 an answer takes long without such a wait, the watch passes the lead on.
 
-- Only the leader uses ``_selector``, ``_idle``, ``_ready`` and ``_deadlines``, with one exception: whoever takes the
-  lead away removes the connection that is being served from the selector, so that nobody else serves it meanwhile.
+- Only the leader uses ``_selector``, ``_idle``, ``_ready``, ``_again`` and ``_deadlines``, with one exception: whoever
+  takes the lead away removes the connection that is being served from the selector, so that nobody else serves it.
 - ``_lock`` guards ``_leader``, ``_followers``, ``_returned``, ``_serving``, ``_served``, ``_is_watching`` and
   ``_is_stopped``. It is held while a thread is started, never while one serves or follows.
 - A connection is in the selector, in ``_returned``, or in the hands of one thread.
@@ -44,6 +44,11 @@ class Servable(Protocol):
         """When to serve the connection even if no bytes come, by the monotonic clock."""
         ...
 
+    @property
+    def has_more(self) -> bool:
+        """Whether to serve the connection again, after the others, even if no bytes come."""
+        ...
+
     def fileno(self) -> int: ...
 
     def serve(self) -> bool:
@@ -68,6 +73,7 @@ class Workers:
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._idle: set[Servable] = set()
         self._ready: deque[Servable] = deque()
+        self._again: list[Servable] = []
         self._deadlines: list[tuple[float, int, Servable]] = []
         self._numbers = itertools.count()
         self._lock = threading.Lock()
@@ -221,21 +227,23 @@ class Workers:
             connection.close()
         elif not is_leader:
             self.add(connection)
-        elif connection.deadline != before:
-            self._note_deadline(connection)
+        else:
+            self._wait_for(connection, since=before)
 
     def _unregister(self, connection: Servable) -> None:
         self._idle.discard(connection)
         self._selector.unregister(connection)
 
     def _find_ready(self) -> None:
-        """Wait until connections can be read, have returned, or have reached their deadlines."""
+        """Wait until connections can be read, have returned, have more requests, or have reached their deadlines."""
+        again, self._again = self._again, []
         timeout = self._deadlines[0][0] - time.monotonic() if self._deadlines else None
-        for key, _ in self._selector.select(timeout):
-            if key.data:
-                self._ready.append(key.data)
-            else:
+        for key, _ in self._selector.select(0 if again else timeout):
+            if key.data is None:
                 self._admit()
+            elif key.data not in again:
+                self._ready.append(key.data)
+        self._ready += again
         while self._deadlines and self._deadlines[0][0] <= time.monotonic():
             due, _, connection = heapq.heappop(self._deadlines)
             if connection.deadline == due and connection in self._idle and connection not in self._ready:
@@ -250,12 +258,15 @@ class Workers:
             try:
                 self._selector.register(connection, selectors.EVENT_READ, connection)
                 self._idle.add(connection)
-                self._note_deadline(connection)
+                self._wait_for(connection)
             except OSError:  # the system watches no more descriptors
                 connection.close()
 
-    def _note_deadline(self, connection: Servable) -> None:
-        if connection.deadline is not None:
+    def _wait_for(self, connection: Servable, *, since: float | None = None) -> None:
+        """Note when to serve a connection that is in the selector: ``since`` is the deadline that was noted before."""
+        if connection.has_more:
+            self._again.append(connection)
+        if connection.deadline is not None and connection.deadline != since:
             heapq.heappush(self._deadlines, (connection.deadline, next(self._numbers), connection))
             if len(self._deadlines) > 64 + 2 * len(self._idle):  # most have gone by
                 self._deadlines = [entry for entry in self._deadlines if entry[2].deadline == entry[0]]
