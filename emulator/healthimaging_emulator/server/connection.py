@@ -247,11 +247,11 @@ class Connection:
                     return False
                 self._start_next()
                 return True
+            elif isinstance(event, Head) and not self.is_refused:
+                self._head = event
             else:
-                self._head = event if isinstance(event, Head) else self._head
-                if self.is_refused or self._head is not event:
-                    self._refuse(event, self._head)
-                    return False
+                self._refuse(event)
+                return False
         return True
 
     def _answer(self, head: Head, body: Body) -> bool:
@@ -270,8 +270,9 @@ class Connection:
             self._linger()
         return keeps_alive and may_continue
 
-    def _refuse(self, event: Event, head: Head | None) -> None:
+    def _refuse(self, event: Event) -> None:
         self.deadline = None
+        head = event if isinstance(event, Head) else self._head
         if self._is_stopping:  # ``stop`` has cut the request off: not the client's mistake
             return
         response = serialize_error(self._get_error(event))
@@ -330,11 +331,8 @@ class Connection:
     def _make_exchange(self) -> ServedExchange:
         return ServedExchange(self._has_left, self._service.workers.hand_over)
 
-    def _set_deadline(self, deadline: float | None) -> None:
+    def _set_deadline(self, deadline: float) -> None:
         """Let the socket's next call time out at the deadline. Raise ``TimeoutError`` if that has passed."""
-        if deadline is None:
-            self._set_timeout(None)
-            return
         seconds = deadline - time.monotonic()
         if seconds <= 0:
             raise TimeoutError
