@@ -9,10 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from .journal import Call
+
+REASONS = {status.value: status.phrase for status in HTTPStatus}
+"""The reason phrases. ``http.client`` has them too, but takes long to import."""
 
 ConnectionBreak = Literal["reset", "close", "cut", "stall", "timeout"]
 """How a connection ends early. ``timeout``: the client stopped waiting. All others are the emulator's doing."""

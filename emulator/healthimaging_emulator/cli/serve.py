@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +160,8 @@ def _exports(signing: dict[str, str], authority: Path | None) -> str:
 
 
 def _banner(server: Server, sources: Sequence[object], baseline: Baseline, exports: str) -> str:
+    from importlib.metadata import version  # a fortieth of the start, and clients can be answered already
+
     endpoint = make_endpoint(server.url)
     key = next(((datastore, image_set) for datastore in baseline for image_set in baseline[datastore]), ("...", "..."))
     return f"""\

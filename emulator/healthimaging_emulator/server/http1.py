@@ -22,12 +22,11 @@ import re
 from collections.abc import Callable
 from enum import Enum, auto
 from functools import lru_cache
-from http.client import responses
 from typing import NamedTuple
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from ..messages import Response
+from ..messages import REASONS, Response
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -312,7 +311,7 @@ def _list_options(headers: list[tuple[str, str]], wanted: str) -> list[str]:
 
 @lru_cache(maxsize=128)
 def _write_status_line(status: int) -> str:
-    return f"HTTP/1.1 {status} {responses.get(status, '')}"
+    return f"HTTP/1.1 {status} {REASONS.get(status, '')}"
 
 
 def write_head(response: Response, *, date: str, closes: bool = False) -> bytes:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable
-from http.client import responses
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
 
-from ..messages import Exchange, Request, Response, drive
+from ..messages import REASONS, Exchange, Request, Response, drive
 from ..pipeline import Pipeline
 from ..settings import Settings
 from .targets import CONTROL_PREFIX, EXCHANGE_KEY, is_control_path, is_input_terminated, origin_form, raw_target
@@ -106,7 +105,7 @@ def send_response(response: Response, start_response: StartResponse, *, is_head:
     headers = list(response.headers.items())
     if response.status != 204:
         headers.append(("Content-Length", str(len(response.body))))
-    start_response(f"{response.status} {responses.get(response.status, 'Unknown')}", headers)
+    start_response(f"{response.status} {REASONS.get(response.status, 'Unknown')}", headers)
     return [b"" if is_head else response.body]
 
 
