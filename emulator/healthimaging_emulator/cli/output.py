@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 import msgspec
@@ -35,7 +34,7 @@ class Output:
             file.flush()
             os.fsync(file.fileno())  # or a crash of the machine could leave an empty file in the place of the old one
         if self._path.exists():
-            shutil.copymode(self._path, self._staged)
+            self._staged.chmod(stat.S_IMODE(self._path.stat().st_mode))
         if self.files.exists():
             self.files.rename(name_files(self._path))
         self._staged.replace(self._path)
@@ -70,6 +69,8 @@ def is_replaceable(name: str) -> bool:
 @contextmanager
 def open_output(name: str) -> Iterator[Output | Stream]:
     """Yield an output. If it cannot be written, the reason is reported in one line."""
+    from tempfile import TemporaryDirectory  # which is slow to import, and a server rarely writes
+
     path = Path(name)
     try:
         if is_replaceable(name):
