@@ -14,6 +14,9 @@ from healthimaging_emulator.server.listener import Server
 HANG_SECONDS = 30.0
 JSON = "Content-Type: application/json"
 
+BANNER_END = "JavaScript"
+"""The last line that ``serve`` prints before it serves begins so."""
+
 
 class Reply(NamedTuple):
     status: int

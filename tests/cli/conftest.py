@@ -15,15 +15,12 @@ from click.testing import CliRunner, Result
 
 from healthimaging_emulator.cli import main
 from tests.demo import path
-from tests.raw import Client, Reply, request
+from tests.raw import BANNER_END, Client, Reply, request
 
 
 def run(*arguments: str, input: bytes | None = None) -> Result:
     separate: dict[str, Any] = {} if "mix_stderr" not in signature(CliRunner).parameters else {"mix_stderr": False}
     return CliRunner(**separate).invoke(main, arguments, input=input)
-
-
-BANNER_END = "JavaScript"
 
 
 @contextmanager

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from healthimaging_emulator import Fault, RemoteAccount
-from tests.cli.conftest import BANNER_END, Address, ask, serving
+from tests.cli.conftest import Address, ask, serving
 from tests.conftest import DEMO, ROOT
 from tests.demo import DATASTORE, MANY, SAMPLE, path
-from tests.raw import HANG_SECONDS, JSON, Client, request, until
+from tests.raw import BANNER_END, HANG_SECONDS, JSON, Client, request, until
 
 
 def account(number: int) -> str:

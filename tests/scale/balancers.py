@@ -19,10 +19,9 @@ from typing import NamedTuple, cast
 
 from healthimaging_emulator import RemoteAccount
 from healthimaging_emulator.server.listener import Server
-from tests.cli.conftest import BANNER_END
-from tests.conftest import ROOT
-from tests.raw import HANG_SECONDS, Client, Reply, until
+from tests.raw import BANNER_END, HANG_SECONDS, Client, Reply, until
 
+ROOT = Path(__file__).parents[2]
 SCALE = ROOT / "examples" / "scale"
 Address = tuple[str, int]
 
