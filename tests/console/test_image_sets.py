@@ -138,7 +138,9 @@ def test_a_deleted_image_set_offers_no_metadata(page: Page, emulator: Emulator) 
     expect(page.locator(".timeline > li").first).to_contain_text("DELETED")
     expect(page.get_by_role("button", name="Metadata of version 1")).to_have_count(0)
     expect(page.get_by_role("button", name="Compare")).to_be_hidden()
-    expect(page.get_by_text("The latest version has no frames.")).to_be_visible()
+    expect(page.get_by_text("This image set is deleted: it has no metadata and no frames.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Frames")).to_be_hidden()
+    expect(page.get_by_text("DEMO^PATIENT 1")).to_have_count(0)
 
 
 def test_two_versions_are_compared_attribute_by_attribute(page: Page) -> None:

@@ -19,6 +19,7 @@ from healthimaging_emulator import (
     Fault,
     ForbiddenError,
     InvalidError,
+    NotFoundError,
     RemoteAccount,
     UnreachableError,
 )
@@ -253,3 +254,8 @@ def test_errors_go_from_one_process_to_another(remote: RemoteAccount) -> None:
 def test_the_environment_is_that_of_the_account(remote: RemoteAccount) -> None:
     assert remote.environment["AWS_ACCESS_KEY_ID"] == ACCOUNT
     assert remote.environment["AWS_ENDPOINT_URL_MEDICAL_IMAGING"] == remote.url
+
+
+def test_a_number_is_no_fault(remote: RemoteAccount) -> None:
+    with pytest.raises(NotFoundError, match="there is no fault 0"):
+        remote.faults[0]  # type: ignore[index]

@@ -23,6 +23,16 @@ def update(emulator: Emulator, image_set_id: str = SAMPLE, version: str = "4", a
     )
 
 
+def test_a_deleted_image_set_shows_no_attributes(emulator: Emulator, ask: Ask) -> None:
+    target = f"/datastores/{DATASTORE}/imageSets/{SAMPLE}"
+    assert ask("GET", target)["tags"]
+    emulator.client().delete_image_set(datastoreId=DATASTORE, imageSetId=SAMPLE)
+    emulator.finish_transitions()
+    assert (ask("GET", target)["latest"]["imageSetState"], ask("GET", target)["tags"]) == ("DELETED", {})
+    status, error = ask("GET", f"{target}/metadata?versionId=1")
+    assert (status, error["message"]) == (404, f"image set {SAMPLE} is deleted: it has no metadata")
+
+
 def test_image_sets_are_listed_page_by_page_in_the_order_of_their_ids(ask: Ask) -> None:
     assert ask("GET", "/datastores") == {
         "datastores": [

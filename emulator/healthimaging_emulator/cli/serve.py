@@ -72,7 +72,8 @@ OPEN = "anybody who can reach {host} can control this emulator; set --control-to
     metavar="[FILE]",
     is_flag=False,
     flag_value="healthimaging-emulator-ca.pem",
-    help="Make a certificate, and write the authority that clients must trust to FILE.  [default: in this folder]",
+    help="Make a certificate, and write the authority that clients must trust to FILE.  "
+    "[default: off; healthimaging-emulator-ca.pem without FILE]",
 )
 @log_options("info")
 def serve(

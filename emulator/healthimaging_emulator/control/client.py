@@ -261,6 +261,8 @@ class RemoteFaults:
         self._account.request("DELETE", "faults")
 
     def __getitem__(self, id: str) -> FaultStatus:
+        if not isinstance(id, str):
+            raise NotFoundError(f"there is no fault {id}")
         return self._account.request("GET", f"faults/{quote(id)}", type=FaultStatus)
 
     def __iter__(self) -> Iterator[FaultStatus]:

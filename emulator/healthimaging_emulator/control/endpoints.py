@@ -312,7 +312,8 @@ def _read_number(request: AnyRequest, name: str, default: int | None = None) -> 
 
 def _show_image_set(record: ImageSet) -> ImageSetSummary:
     id, latest = record.image_set_id, record.latest
-    tags = {name: value for name, value in msgspec.to_builtins(tags_of(latest, id)).items() if value is not None}
+    found = {} if latest.image_set_state == "DELETED" else msgspec.to_builtins(tags_of(latest, id))
+    tags = {name: value for name, value in found.items() if value is not None}
     return ImageSetSummary(image_set_id=id, latest=show_version(latest, id), tags=tags)
 
 

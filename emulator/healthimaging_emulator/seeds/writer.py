@@ -74,10 +74,11 @@ def _write_image_set(image_set: ImageSet, frame_files: Mapping[str, str]) -> dic
     if frames:
         written["frames"] = frames
     if all(version.metadata is not None for version in versions):
-        ids = Counter(id(version.metadata) for version in versions)
-        shared = next(each.metadata for each in versions if id(each.metadata) == ids.most_common(1)[0][0])
-        written["metadata"] = shared
-        versions = _without_metadata(versions, shared)
+        ((most, count),) = Counter(id(version.metadata) for version in versions).most_common(1)
+        if count > 1 or len(versions) == 1:
+            shared = next(version.metadata for version in versions if id(version.metadata) == most)
+            written["metadata"] = shared
+            versions = _without_metadata(versions, shared)
     return written | {"versions": versions}
 
 

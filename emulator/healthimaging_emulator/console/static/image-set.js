@@ -23,15 +23,18 @@ export function imageSet(datastoreId, imageSetId) {
   const older = element("select", { onchange: compare });
   const newer = element("select", { onchange: compare });
   const changes = element("div", { class: "changes" });
-  const comparison = element(
-    "div",
-    { class: "bar" },
-    labelled("From version", older),
-    labelled("To version", newer),
-    button("Compare", compare),
-  );
   const documentPanel = element("div", { class: "document" });
   const pictures = frames(path);
+  const gone = element("p", { class: "empty" }, "This image set is deleted: it has no metadata and no frames.");
+  const content = element(
+    "div",
+    {},
+    documentPanel,
+    element("h2", {}, "What changed between two versions"),
+    element("div", { class: "bar" }, labelled("From version", older), labelled("To version", newer), button("Compare", compare)),
+    changes,
+    pictures.node,
+  );
   let limit = FIRST_VERSIONS;
   let shownLatest = "";
 
@@ -67,7 +70,8 @@ export function imageSet(datastoreId, imageSetId) {
     const [transition] = transitions.filter(({ imageSetIds }) => imageSetIds.includes(imageSetId));
     showIfChanged(pending, transition, () => transition && showTransition(transition, path));
     const isDeleted = versions[0].imageSetState === "DELETED"; // the control API has no metadata of it
-    comparison.hidden = isDeleted;
+    gone.hidden = !isDeleted;
+    content.hidden = isDeleted;
     const shown = versions.slice(0, limit).map((version, index) => ({
       ...version,
       isLatest: index === 0,
@@ -80,7 +84,7 @@ export function imageSet(datastoreId, imageSetId) {
     showVersionChoice(older, versions, versions[1] ?? versions[0]);
     showVersionChoice(newer, versions, versions[0]);
     const state = JSON.stringify(versions[0]);
-    if (state !== shownLatest) pictures.read(isDeleted ? {} : await ask("GET", `${path}/metadata`));
+    if (state !== shownLatest && !isDeleted) pictures.read(await ask("GET", `${path}/metadata`));
     shownLatest = state;
   }
 
@@ -99,11 +103,8 @@ export function imageSet(datastoreId, imageSetId) {
     element("h2", {}, "Versions, with their times in UTC"),
     timeline,
     more,
-    documentPanel,
-    element("h2", {}, "What changed between two versions"),
-    comparison,
-    changes,
-    pictures.node,
+    gone,
+    content,
   );
   return { node, refresh };
 }
