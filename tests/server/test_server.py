@@ -11,11 +11,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import quote
 
 import boto3
 import pytest
+import time_machine
 
 from healthimaging_emulator import Emulator
 from healthimaging_emulator.messages import Wait
@@ -605,6 +607,15 @@ os.kill(child, signal.SIGKILL)
         check=False,
     )
     assert finished.stdout == "stopped\n", finished.stderr
+
+
+@pytest.mark.parametrize(
+    "second", [0, 951_782_399, 1_709_164_800, *(1_767_225_600 + 31 * 86_400 * n for n in range(12))]
+)
+def test_the_date_is_that_of_http(server: Server, second: int) -> None:
+    with time_machine.travel(second, tick=False), Client(server) as client:
+        client.send(request("GET", "/"))
+        assert client.receive().headers["date"] == formatdate(second, usegmt=True)
 
 
 def test_stopping_twice_is_no_error(server: Server) -> None:

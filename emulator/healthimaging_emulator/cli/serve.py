@@ -161,7 +161,7 @@ def _exports(signing: dict[str, str], authority: Path | None) -> str:
 
 
 def _banner(server: Server, sources: Sequence[object], baseline: Baseline, exports: str) -> str:
-    from importlib.metadata import version  # a fortieth of the start, and clients can be answered already
+    from importlib.metadata import version  # slow to import; clients are answered meanwhile
 
     endpoint = make_endpoint(server.url)
     key = next(((datastore, image_set) for datastore in baseline for image_set in baseline[datastore]), ("...", "..."))

@@ -75,7 +75,7 @@ class ActiveFault:
         """Whether a request matches the fault."""
         if not self.is_on or request.operation not in self._operations:
             return False
-        for name, value in self._identifiers:  # in this function, since there may be a thousand faults
+        for name, value in self._identifiers:  # no function of its own: there may be a thousand faults
             if value not in request.identifiers.get(name, ()):
                 return False
         match = self.fault.match

@@ -235,7 +235,7 @@ class Connection:
     # Requests
 
     def _serve_requests(self) -> bool:
-        """Answer at most one request; with ``has_more``, others come first."""
+        """Answer the next request if it is whole. ``has_more`` says afterwards whether another one has begun."""
         if not self.has_more and not self._read():
             return True
         self.has_more = False
@@ -431,7 +431,9 @@ class Connection:
 
 @lru_cache(maxsize=1)
 def _format_date(second: int) -> str:
-    """Return a date as HTTP writes it (RFC 9110, 5.6.7). To import ``email.utils`` takes a fortieth of a start."""
-    time_of_day = time.gmtime(second)
-    day, month = _DAYS[time_of_day.tm_wday], _MONTHS[time_of_day.tm_mon - 1]
-    return time.strftime(f"{day}, %d {month} %Y %H:%M:%S GMT", time_of_day)
+    """Return a date as HTTP writes it (RFC 9110, 5.6.7), in English in every locale.
+
+    ``email.utils`` can do it too, but importing it takes a fortieth of a start.
+    """
+    date = time.gmtime(second)
+    return time.strftime(f"{_DAYS[date.tm_wday]}, %d {_MONTHS[date.tm_mon - 1]} %Y %H:%M:%S GMT", date)

@@ -3,7 +3,7 @@
 - ``_changed`` guards ``_connections`` and ``_refused``. It is never held while a connection is started, stopped or
   closed: connections have locks of their own and report their end here.
 - ``stop`` first ends the accepting thread, so that no connection appears behind its back; then it stops all
-  connections, waits until they are gone, and aborts those that are still answering after ``Timeouts.stop``. At last it
+  connections, waits until they are gone, and aborts those that are still answering after ``Timeouts.stop``. Last, it
   stops the workers, which close what is left.
 - Closing a socket does not end it if a forked process has it too; shutting it down does.
 """

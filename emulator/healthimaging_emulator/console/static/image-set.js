@@ -25,7 +25,7 @@ export function imageSet(datastoreId, imageSetId) {
   const changes = element("div", { class: "changes" });
   const documentPanel = element("div", { class: "document" });
   const pictures = frames(path);
-  const gone = element("p", { class: "empty" }, "This image set is deleted: it has no metadata and no frames.");
+  const gone = element("p", { class: "empty", hidden: true }, "This image set is deleted: it has no metadata and no frames.");
   const content = element(
     "div",
     {},
