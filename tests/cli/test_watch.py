@@ -224,10 +224,11 @@ def test_faults_are_watched_also_with_the_demo(caplog: pytest.LogCaptureFixture)
 def test_the_thread_ends_with_its_block() -> None:
     save("seed.json", seed(2))
     watched = Watched("seed.json")
-    before = threading.active_count()
+    before = {*threading.enumerate()}
     with watching(watched.files, watched.emulator):
-        assert threading.active_count() == before + 1
-    assert threading.active_count() == before
+        (thread,) = {*threading.enumerate()} - before
+    thread.join(HANG_SECONDS)
+    assert not thread.is_alive()
 
 
 def test_an_unexpected_error_is_logged_and_ends_the_watch(

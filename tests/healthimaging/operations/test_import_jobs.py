@@ -562,9 +562,9 @@ def test_a_reset_drops_a_job_and_what_it_would_import() -> None:
     objects = SlowObjects((SHIPPED / "CT_small.dcm").read_bytes())
     ours = Service(Emulator.from_seed(SEED, s3=objects))
     id = start(ours)["jobId"]
+    (thread,) = [each for each in threading.enumerate() if each.name == f"import {id}"]
     ours.emulator.reset()
     objects.may_go_on.set()
-    (thread,) = [each for each in threading.enumerate() if each.name == f"import {id}"]
     thread.join(60)
     assert (found(ours), objects.written) == ({}, {})
     assert refusal(get, ours, id)[0] == "ResourceNotFoundException"
@@ -574,9 +574,9 @@ def test_an_account_that_is_forgotten_drops_its_jobs() -> None:
     objects = SlowObjects((SHIPPED / "CT_small.dcm").read_bytes())
     ours = Service(Emulator.from_seed(SEED, s3=objects))
     id = start(ours)["jobId"]
+    (thread,) = [each for each in threading.enumerate() if each.name == f"import {id}"]
     ours.emulator.account().forget()
     objects.may_go_on.set()
-    (thread,) = [each for each in threading.enumerate() if each.name == f"import {id}"]
     thread.join(60)
     assert objects.written == {}
 
