@@ -13,9 +13,10 @@ serve: $(VENV)/.serve
 test: $(VENV)/.test
 	$(BIN)/pytest --cov -n 2 --dist worksteal $(INTEGRATION:%=--ignore tests/%)
 
-# The tests that start other programs: those that others have published, the console in Chromium, balancers, pip's
-# resolver, the site of the documents.
-INTEGRATION := clients/test_mcp_server.py clients/test_software.py console scale test_environments.py test_site.py
+# The tests that start other programs: those that others have published, the console in Chromium, balancers, pip, the
+# site of the documents.
+INTEGRATION := clients/test_mcp_server.py clients/test_software.py console scale test_environments.py test_setting_up.py \
+    test_site.py
 integration: $(VENV)/.test
 	$(BIN)/pytest -n 2 --dist loadfile $(INTEGRATION:%=tests/%)
 
@@ -52,7 +53,7 @@ screenshots: $(VENV)/.test
 # The lowest versions that pyproject.toml allows, on the lowest Python. Left out are tests that install environments of their
 # own, and those that do not depend on the versions.
 NOT_LOWEST := clients console fuzz scale test_documents.py test_environments.py test_errors_page.py test_examples.py \
-    test_expressions.py test_package.py test_site.py test_soak.py
+    test_expressions.py test_package.py test_setting_up.py test_site.py test_soak.py
 lowest: $(VENV)/.test
 ifeq ($(PYTHON310),)
 	@echo "The lowest versions are not tried: there is no Python 3.10 here. PYTHON310=... says where one is."

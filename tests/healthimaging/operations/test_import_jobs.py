@@ -530,7 +530,8 @@ class SlowObjects:
         self.written[f"{Bucket}/{Key}"] = Body
 
 
-def test_a_client_of_the_users_own_is_read_and_a_job_waits_for_its_work() -> None:
+def test_a_client_of_the_users_own_is_read_and_a_job_waits_for_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "MAX_WORK_SECONDS", 0.01)
     objects = SlowObjects((SHIPPED / "CT_small.dcm").read_bytes())
     ours = Service(Emulator.from_seed(SEED, s3=objects, transition_reads=None, transition_seconds=None))
     id = start(ours)["jobId"]
