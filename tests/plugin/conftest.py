@@ -23,8 +23,8 @@ def listed(client=None, image_set_id=SAMPLE):
     return [entry["versionId"] for entry in page["imageSetPropertiesList"]]
 """
 HANG_SECONDS = 120
-WITHOUT = ["-p", "no:schemathesis", "-p", "no:hypothesispytest", "-p", "no:anyio"]
-"""Plugins of our other tests, which take seconds to load."""
+WITHOUT = ["-p", "no:schemathesis", "-p", "no:hypothesispytest", "-p", "no:anyio", "-p", "no:randomly"]
+"""Plugins of our other tests, which take seconds to load, and one that would change the order."""
 
 
 class Run(Protocol):
