@@ -24,7 +24,6 @@ MOST_PAGES = 6
 """Some faults give a list no end."""
 
 KEYS = {"region_name": "us-east-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
-CONFIG = Config(read_timeout=0.4, retries={"mode": "standard", "total_max_attempts": 3})
 SUMMARY: dict[str, Any] = {"imageSetId": SAMPLE, "datastoreId": DATASTORE, "versionId": "9", "imageSetState": "ACTIVE"}
 
 FAULTS = [
@@ -37,15 +36,20 @@ FAULTS = [
     Fault.rate_limit("aws"),
     *(Fault.pagination(kind) for kind in get_args(PaginationKind)),
     *(Fault.corrupt(kind, times=1) for kind in get_args(CorruptKind)),
-    *(Fault.connection(kind, times=1) for kind in ("reset", "close", "cut", "stall")),
+    *(Fault.connection(kind, times=1) for kind in ("reset", "close", "cut")),
     Fault.connection("reset", when="after", times=1),
     Fault.latency(0.01),
-    Fault.latency(0.8, times=1),
-    Fault.latency(0.8, when="after", times=1),
-    Fault.error("ThrottlingException", times=1, latency=Latency(0.8)),
     Fault.workflow("failed", reads=2),
     Fault.respond(SUMMARY, operation="GetImageSet", times=1),
 ]
+
+LATE = [
+    Fault.connection("stall", times=1),
+    Fault.latency(60, times=1),
+    Fault.latency(60, when="after", times=1),
+    Fault.error("ThrottlingException", times=1, latency=Latency(60)),
+]
+"""Faults for which the client does not wait."""
 
 
 def use(client: Any) -> list[str]:
@@ -79,8 +83,10 @@ def journal(emulator: Emulator) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
+@pytest.mark.parametrize("fault", FAULTS + LATE, ids=str)
 def test_a_fault_gives_the_same_journal(fault: Fault) -> None:
+    timeout = 1 if fault in LATE else 60
+    config = Config(read_timeout=timeout, retries={"mode": "standard", "total_max_attempts": 3})
     ways = []
     for is_served in (False, True):
         emulator = Emulator.from_seed(transition_seconds=None)
@@ -88,13 +94,13 @@ def test_a_fault_gives_the_same_journal(fault: Fault) -> None:
         if is_served:
             with emulator.serve() as server, forbid_aws(lambda: ""), skip_backoff():
                 url = make_endpoint(server.url)
-                outcomes = use(boto3.client("medical-imaging", endpoint_url=url, config=CONFIG, **KEYS))
+                outcomes = use(boto3.client("medical-imaging", endpoint_url=url, config=config, **KEYS))
         else:
-            outcomes = use(emulator.client(backoff=False, config=CONFIG))
+            outcomes = use(emulator.client(backoff=False, config=config))
         ways.append((outcomes, journal(emulator)))
     assert ways[0] == ways[1]
 
 
 def test_every_kind_of_fault_is_tried() -> None:
-    tried = {kind for fault in FAULTS for kind in fault.effects} | {"latency"}
+    tried = {kind for fault in FAULTS + LATE for kind in fault.effects} | {"latency"}
     assert tried == set(EFFECTS)
