@@ -13,8 +13,8 @@ serve: $(VENV)/.serve
 test: $(VENV)/.test
 	$(BIN)/pytest --cov -n 2 --dist worksteal $(INTEGRATION:%=--ignore tests/%)
 
-# The tests that start other programs: those that others have published, the console in Chromium, balancers, pip, the
-# site of the documents.
+# The tests that install environments or start other programs: those that others have published, the console in
+# Chromium, balancers, the site of the documents.
 INTEGRATION := clients/test_mcp_server.py clients/test_software.py console scale test_environments.py test_setting_up.py \
     test_site.py
 integration: $(VENV)/.test
