@@ -17,6 +17,7 @@ import pytest
 
 from healthimaging_emulator import Emulator
 from tests.healthimaging.test_events import IMAGE_SET, SEED, update
+from tests.raw import HANG_SECONDS, until
 
 
 class Receiver:
@@ -32,7 +33,7 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                assert receiver.gate.wait(30)
+                assert receiver.gate.wait(HANG_SECONDS)
                 receiver.requests.append((self.path, dict(self.headers), json.loads(body)))
                 status = receiver.answers.pop(0) if receiver.answers else 200
                 if status is None:
@@ -60,7 +61,8 @@ class Receiver:
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    monkeypatch.setattr("healthimaging_emulator.webhook.ANSWER_SECONDS", HANG_SECONDS)
     receiver = Receiver()
     yield receiver
     receiver.stop()
@@ -78,7 +80,7 @@ def make_emulator(url: str, **settings: Any) -> Emulator:
 def test_each_event_is_posted_as_eventbridge_delivers_it(receiver: Receiver) -> None:
     emulator = make_emulator(receiver.url)
     update(emulator)
-    emulator.deliver_events()
+    emulator.deliver_events(HANG_SECONDS)
     assert [event for _, _, event in receiver.requests] == emulator.events
     assert {path for path, _, _ in receiver.requests} == {"/events?key=1"}
     assert {headers["Content-Type"] for _, headers, _ in receiver.requests} == {"application/json"}
@@ -88,7 +90,7 @@ def test_events_of_all_accounts_are_posted(receiver: Receiver) -> None:
     emulator = make_emulator(receiver.url)
     client = emulator.client(aws_access_key_id="111111111111", aws_secret_access_key="x")
     client.delete_image_set(**IMAGE_SET)
-    emulator.deliver_events()
+    emulator.deliver_events(HANG_SECONDS)
     assert [event["account"] for _, _, event in receiver.requests] == ["111111111111"] * 2
 
 
@@ -98,7 +100,7 @@ def test_an_event_is_posted_again_before_the_next_one(receiver: Receiver, failur
     receiver.answers = [failure] * 4
     emulator = make_emulator(receiver.url)
     update(emulator)
-    emulator.deliver_events()
+    emulator.deliver_events(HANG_SECONDS)
     assert receiver.statuses == ["UPDATING"] * 5 + ["UPDATED"]
 
 
@@ -107,7 +109,7 @@ def test_an_event_is_dropped_after_five_attempts(receiver: Receiver, caplog: pyt
     receiver.answers = [500] * 5
     emulator = make_emulator(receiver.url)
     update(emulator)
-    emulator.deliver_events()
+    emulator.deliver_events(HANG_SECONDS)
     assert receiver.statuses == ["UPDATING"] * 5 + ["UPDATED"]
     (message,) = caplog.messages
     assert message == f"event {emulator.events[0]['id']} (Image Set Updating) is dropped: the receiver answered 500"
@@ -118,18 +120,18 @@ def test_a_refused_event_is_dropped_at_once(receiver: Receiver, status: int) -> 
     receiver.answers = [status]
     emulator = make_emulator(receiver.url)
     update(emulator)
-    emulator.deliver_events()
+    emulator.deliver_events(HANG_SECONDS)
     assert receiver.statuses == ["UPDATING", "UPDATED"]
     assert {path for path, _, _ in receiver.requests} == {"/events?key=1"}
 
 
 @pytest.mark.usefixtures("without_pauses")
 def test_a_receiver_that_is_not_there_fails_no_operation(caplog: pytest.LogCaptureFixture) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    emulator = make_emulator(url)
-    update(emulator)
-    emulator.deliver_events()
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and does not listen
+        emulator = make_emulator(f"http://127.0.0.1:{closed.getsockname()[1]}")
+        update(emulator)
+        emulator.deliver_events(HANG_SECONDS)
     assert len(emulator.events) == len(caplog.messages) == 2
     assert all("is dropped: [Errno" in message for message in caplog.messages)
 
@@ -142,7 +144,7 @@ def test_operations_do_not_wait_for_a_slow_receiver(receiver: Receiver) -> None:
     with pytest.raises(TimeoutError, match=r"events are still to be posted after 0\.01 s"):
         emulator.deliver_events(0.01)
     receiver.gate.set()
-    emulator.deliver_events()
+    emulator.deliver_events(HANG_SECONDS)
     assert receiver.statuses == ["UPDATING", "UPDATED"]
 
 
@@ -154,7 +156,7 @@ def test_further_events_are_dropped_when_too_many_wait(
     emulator = make_emulator(receiver.url)
     update(emulator)
     receiver.gate.set()
-    emulator.deliver_events()
+    emulator.deliver_events(HANG_SECONDS)
     assert receiver.statuses == ["UPDATING"]
     assert caplog.messages == [f"event {emulator.events[1]['id']} is not posted: 1 others wait"]
 
@@ -162,13 +164,13 @@ def test_further_events_are_dropped_when_too_many_wait(
 def test_no_thread_is_left_when_all_is_delivered(receiver: Receiver) -> None:
     emulator = make_emulator(receiver.url)
     update(emulator)
-    emulator.deliver_events()
+    emulator.deliver_events(HANG_SECONDS)
     for thread in threading.enumerate():
         if thread.name == "webhook":
-            thread.join(30)
+            thread.join(HANG_SECONDS)
     assert "webhook" not in {thread.name for thread in threading.enumerate()}
     emulator.client().delete_image_set(**IMAGE_SET)
-    emulator.deliver_events()
+    emulator.deliver_events(HANG_SECONDS)
     assert len(receiver.requests) == 4
 
 
@@ -197,21 +199,38 @@ def test_a_receiver_that_never_ends_its_answer_is_given_up(monkeypatch: pytest.M
 
         def drip() -> None:
             while not stopped.is_set():
-                client, _ = server.accept()
-                with client, suppress(OSError):
+                with suppress(OSError), server.accept()[0] as client:  # until the server or the client closes it
                     while not stopped.wait(0.01):
                         client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
         threading.Thread(target=drip, daemon=True).start()
         emulator = make_emulator(f"http://127.0.0.1:{server.getsockname()[1]}/")
         update(emulator)
-        emulator.deliver_events(30)
+        emulator.deliver_events(HANG_SECONDS)
         stopped.set()
+
+
+@pytest.mark.usefixtures("without_pauses")
+def test_an_event_is_posted_again_if_the_system_had_no_thread_left(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Timer(threading.Timer):
+        def start(self) -> None:
+            if not refused.is_set():
+                refused.set()
+                raise RuntimeError("can't start new thread")
+            super().start()
+
+    refused = threading.Event()
+    monkeypatch.setattr("healthimaging_emulator.webhook.threading.Timer", Timer)
+    update(make_emulator(receiver.url))
+    until(lambda: receiver.statuses == ["UPDATING", "UPDATED"])
+    assert refused.is_set()
 
 
 @pytest.mark.usefixtures("without_pauses")
 def test_a_name_that_no_host_can_have_drops_the_event(caplog: pytest.LogCaptureFixture) -> None:
     emulator = make_emulator(f"http://{'a' * 70}.example/")
     update(emulator)
-    emulator.deliver_events(30)
+    emulator.deliver_events(HANG_SECONDS)
     assert len(caplog.messages) == 2

@@ -32,6 +32,11 @@ MOST_WAITING = 10_000
 RETRIED = {408, 409, 429}
 """Client errors after which an event is posted again, as after each server error."""
 
+FAILURES = (OSError, HTTPException, ValueError, RuntimeError)
+"""Errors after which an event is posted again: ValueError is that of a name that no host can have, RuntimeError that of
+a system without threads left.
+"""
+
 
 class Webhook:
     """The receiver of events at a URL. No proxy is used, and no redirect followed."""
@@ -76,7 +81,7 @@ class Webhook:
             time.sleep(pause)
             try:
                 status = self._send(json.dumps(event).encode())
-            except (OSError, HTTPException, ValueError) as error:  # ValueError: of a name that no host can have
+            except FAILURES as error:
                 failure = (str(error) or type(error).__name__).encode("unicode_escape").decode()
                 continue
             if 200 <= status < 300:
@@ -92,8 +97,8 @@ class Webhook:
         connection = connect(url.hostname or "", url.port, timeout=ANSWER_SECONDS)
         timer = threading.Timer(ANSWER_SECONDS, _abort, [connection])  # the timeout is that of each byte
         timer.daemon = True
-        timer.start()
         try:
+            timer.start()
             target = (url.path or "/") + (f"?{url.query}" if url.query else "")
             connection.request("POST", target, body, {"Content-Type": "application/json"})
             return connection.getresponse().status
@@ -103,6 +108,7 @@ class Webhook:
 
 
 def _abort(connection: HTTPConnection) -> None:
-    with suppress(OSError):
-        if connection.sock is not None:
-            connection.sock.shutdown(socket.SHUT_RDWR)
+    found = connection.sock
+    if found is not None:
+        with suppress(OSError):  # it is closed
+            found.shutdown(socket.SHUT_RDWR)

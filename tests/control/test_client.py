@@ -215,6 +215,12 @@ def test_another_server_is_no_emulator(answer: bytes, mistake: str) -> None:
     assert str(raised.value) == f"{url} {mistake}"
 
 
+def test_a_server_that_closes_the_connection_cannot_be_reached() -> None:
+    with answering(b"") as url, pytest.raises(UnreachableError) as raised:
+        _ = RemoteAccount(url).calls
+    assert str(raised.value) == f"cannot reach {url}: it closes connections without an answer"
+
+
 @pytest.mark.parametrize(
     ("body", "mistake"),
     [

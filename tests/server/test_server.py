@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +18,7 @@ from urllib.parse import quote
 import boto3
 import pytest
 import time_machine
+from freezegun import freeze_time
 
 from healthimaging_emulator import Emulator
 from healthimaging_emulator.messages import Wait
@@ -365,6 +366,21 @@ def test_time_between_two_requests_is_not_counted() -> None:
         assert kept.receive().status == 200
 
 
+@pytest.mark.parametrize("frozen", [("head", "body", "next"), ("head",), ("body",)], ids=str)
+def test_requests_are_answered_although_freezegun_stops_the_time(server: Server, frozen: tuple[str, ...]) -> None:
+    def send(client: Client, part: str, data: bytes) -> None:
+        with freeze_time("2024-01-01") if part in frozen else nullcontext():
+            client.send(data)
+            assert exchange(server, request("GET", "/other")).status == 200  # so the part is read
+
+    whole = request("POST", "/a", body=b"{}")
+    with Client(server) as client:
+        send(client, "head", whole[:-2])
+        send(client, "body", whole[-2:])
+        send(client, "next", whole)
+        assert [client.receive().body for _ in range(2)] == [b"POST /a 2 {}"] * 2
+
+
 def test_an_answer_that_is_not_read_is_dropped() -> None:
     with Server(Large(50_000_000), timeouts=Timeouts(send=0.05)) as server, Client(server) as client:
         client.send(request("GET", "/"))
@@ -688,6 +704,29 @@ def logged(caplog: pytest.LogCaptureFixture, server: Server, *requests: bytes) -
     records = [record for record in caplog.records if record.name == "healthimaging_emulator.access"]
     assert all(0 <= float(re.findall(r" (\d+\.\d) ms", record.getMessage())[0]) < 60_000 for record in records)
     return [f"{record.levelname} " + re.sub(r" \d+\.\d ms", "", record.getMessage()) for record in records]
+
+
+def test_a_request_is_logged_before_its_answer_is_sent(server: Server) -> None:
+    class Waiting(logging.Handler):
+        def emit(self, _: logging.LogRecord) -> None:
+            logs.set()
+            may_go_on.wait(HANG_SECONDS)
+
+    logs, may_go_on = threading.Event(), threading.Event()
+    handler, logger = Waiting(logging.INFO), logging.getLogger("healthimaging_emulator.access")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        with Client(server) as client:
+            client.send(request("GET", "/"))
+            assert logs.wait(HANG_SECONDS)
+            client.socket.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                client.socket.recv(1)
+    finally:
+        may_go_on.set()
+        logger.setLevel(logging.NOTSET)
+        logger.removeHandler(handler)
 
 
 def test_one_line_a_request(server: Server, caplog: pytest.LogCaptureFixture) -> None:

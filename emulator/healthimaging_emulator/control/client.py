@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from email.message import Message
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection, RemoteDisconnected
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -209,6 +209,8 @@ class RemoteAccount:
             connection.request(method, f"{parts.path}/_emulator/{path}", content, self._headers)
             with connection.getresponse() as response:
                 return response.status, response.headers, response.read()
+        except RemoteDisconnected:
+            raise UnreachableError(f"cannot reach {self.url}: it closes connections without an answer") from None
         except (HTTPException, UnicodeError) as error:
             raise UnreachableError(f"{self.url} does not speak HTTP: {error!r}") from None
         except OSError as error:

@@ -37,6 +37,7 @@ from ..messages import Exchange, Response, Wait
 from .access_log import log_request
 from .gateway import build_environ, call_application, is_control
 from .http1 import CONTINUE, Body, Event, Head, Refused, RequestReader, Signal, write_head
+from .monotonic import monotonic
 from .workers import Workers
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ class Connection:
         self._head: Head | None = None
         self._timeout: float | None = None
         self._begun: float | None = None
-        self.deadline = time.monotonic() + service.timeouts.linger if is_refused else None
+        self.deadline = monotonic() + service.timeouts.linger if is_refused else None
         self.has_more = False
 
     def start(self) -> None:
@@ -221,7 +222,7 @@ class Connection:
         """Speak TLS from now on. The handshake waits, in a thread that serves no others meanwhile."""
         with self._lock:
             self._socket = client = tls.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
-        self._set_deadline(self.deadline or time.monotonic() + self._service.timeouts.request)
+        self._set_deadline(self.deadline or monotonic() + self._service.timeouts.request)
         try:
             client.do_handshake()
         except OSError as error:
@@ -263,9 +264,9 @@ class Connection:
         environ = build_environ(self._service.environ, head, body, self._exchange)
         response = call_application(self._service.app, environ)
         keeps_alive = head.keeps_alive and body.is_complete
+        self._log(response, head)  # before its client goes on
         self._send(response, head, closes=not keeps_alive)
         may_continue = self._end_answer()
-        self._log(response, head)
         if self._exchange.effect:
             return False
         if not body.is_complete:
@@ -278,8 +279,8 @@ class Connection:
         if self._is_stopping:  # ``stop`` has cut the request off: not the client's mistake
             return
         response = serialize_error(self._get_error(event))
-        self._send(response, head, closes=True)
         self._log(response, head)
+        self._send(response, head, closes=True)
         self._linger()
 
     def _get_error(self, event: Event) -> ServiceError:
@@ -292,14 +293,14 @@ class Connection:
 
     def _log(self, response: Response, head: Head | None) -> None:
         method, target = head[:2] if head else ("-", "-")
-        now = time.monotonic()
+        now = monotonic()
         log_request(method, target, response, self._exchange, now - (self._begun or now))
 
     # Reading
 
     def _read(self) -> bool:
         """Read the bytes that have come. Return False if there are none, and raise ``TimeoutError`` if it is late."""
-        if self.deadline is not None and time.monotonic() >= self.deadline:
+        if self.deadline is not None and monotonic() >= self.deadline:
             raise TimeoutError
         data = self._receive()
         if data is None:
@@ -318,7 +319,7 @@ class Connection:
             return None
 
     def _begin_request(self) -> None:
-        self._begun = time.monotonic()
+        self._begun = monotonic()
         if not self.is_refused:
             self.deadline = self._begun + self._service.timeouts.request
 
@@ -335,7 +336,7 @@ class Connection:
 
     def _set_deadline(self, deadline: float) -> None:
         """Let the socket's next call time out at the deadline. Raise ``TimeoutError`` if that has passed."""
-        seconds = deadline - time.monotonic()
+        seconds = deadline - monotonic()
         if seconds <= 0:
             raise TimeoutError
         self._set_timeout(seconds)
@@ -384,7 +385,7 @@ class Connection:
 
     def _send_slowly(self, rest: memoryview) -> None:
         self._service.workers.hand_over()
-        deadline = time.monotonic() + self._service.timeouts.send
+        deadline = monotonic() + self._service.timeouts.send
         while rest:
             self._set_deadline(deadline)
             rest = rest[self._socket.send(rest) :]
@@ -396,7 +397,7 @@ class Connection:
         self._service.workers.hand_over()
         self._end_tls()
         socket.socket.shutdown(self._socket, socket.SHUT_WR)
-        deadline = time.monotonic() + self._service.timeouts.linger
+        deadline = monotonic() + self._service.timeouts.linger
         self._set_deadline(deadline)
         while socket.socket.recv(self._socket, RECEIVE_SIZE):  # SSLSocket's own would end where TLS does
             self._set_deadline(deadline)

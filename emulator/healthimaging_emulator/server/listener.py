@@ -14,7 +14,6 @@ import logging
 import selectors
 import socket
 import threading
-import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from ..settings import Settings
 from ..transports.environment import build_variables
 from .connection import Connection, Service, Timeouts
 from .gateway import build_base_environ
+from .monotonic import monotonic
 from .workers import Workers
 
 if TYPE_CHECKING:
@@ -109,12 +109,12 @@ class Server:
         self._thread.join()
         for connection in self._list_connections():
             connection.stop()
-        end = time.monotonic() + self._service.timeouts.stop
+        end = monotonic() + self._service.timeouts.stop
         with self._changed:
             self._changed.wait_for(lambda: not self._connections, self._service.timeouts.stop)
         for connection in self._list_connections():
             connection.abort()
-        self._service.workers.stop(max(0.0, end - time.monotonic()))
+        self._service.workers.stop(max(0.0, end - monotonic()))
 
     def __enter__(self) -> Server:
         return self

@@ -22,10 +22,11 @@ import logging
 import selectors
 import socket
 import threading
-import time
 from collections import deque
 from contextlib import suppress
 from typing import Protocol
+
+from .monotonic import monotonic
 
 MOST_FOLLOWERS = 16
 """Threads that stay when they have nothing to do."""
@@ -237,14 +238,14 @@ class Workers:
     def _find_ready(self) -> None:
         """Wait until connections can be read, have returned, have more requests, or have reached their deadlines."""
         again, self._again = self._again, []
-        timeout = self._deadlines[0][0] - time.monotonic() if self._deadlines else None
+        timeout = self._deadlines[0][0] - monotonic() if self._deadlines else None
         for key, _ in self._selector.select(0 if again else timeout):
             if key.data is None:
                 self._admit()
             elif key.data not in again:
                 self._ready.append(key.data)
         self._ready += again
-        while self._deadlines and self._deadlines[0][0] <= time.monotonic():
+        while self._deadlines and self._deadlines[0][0] <= monotonic():
             due, _, connection = heapq.heappop(self._deadlines)
             if connection.deadline == due and connection in self._idle and connection not in self._ready:
                 self._ready.append(connection)

@@ -582,6 +582,21 @@ def test_an_account_that_is_forgotten_drops_its_jobs() -> None:
     assert objects.written == {}
 
 
+def test_an_account_that_is_forgotten_gets_no_more_outputs() -> None:
+    class Forgetting(SlowObjects):
+        def put_object(self, **members: Any) -> None:
+            super().put_object(**members)
+            ours.emulator.account().forget()
+
+    objects = Forgetting((SHIPPED / "CT_small.dcm").read_bytes())
+    ours = Service(Emulator.from_seed(SEED, s3=objects))
+    id = start(ours)["jobId"]
+    (thread,) = [each for each in threading.enumerate() if each.name == f"import {id}"]
+    objects.may_go_on.set()
+    thread.join(60)
+    assert [key.rpartition("/")[2] for key in objects.written] == ["success.ndjson"]
+
+
 def test_a_request_waits_once_for_all_jobs_that_it_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
 

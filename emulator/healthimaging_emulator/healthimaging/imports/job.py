@@ -145,6 +145,8 @@ class Imports:
         bucket, prefix = split_uri(job.output_s3_uri)
         try:
             for name, content in write_outputs(job, outcome):
+                if job.work.is_cancelled:
+                    return
                 self._objects.write(bucket, prefix + name, content)
         except ObjectError as error:
             raise _JobFailed(_to_message(f"Output cannot be written - {error}")) from None
