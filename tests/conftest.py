@@ -63,7 +63,8 @@ def restless_threads() -> Iterator[None]:
 
 @pytest.fixture
 def emulator() -> Emulator:
-    return Emulator.from_seed(DEMO)
+    """Return an emulator of the demo. Its writes end when they are seen, however slow the machine is."""
+    return Emulator.from_seed(DEMO, transition_seconds=None)
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from healthimaging_emulator.server.listener import Server
@@ -75,6 +76,15 @@ def exchange(server: Server, data: bytes) -> Reply:
     with Client(server) as client:
         client.send(data)
         return client.receive(is_head=data.startswith(b"HEAD "))
+
+
+@contextmanager
+def reserve_port() -> Iterator[int]:
+    """Yield a free port and keep it from others, but for a server that binds it with SO_REUSEADDR, as all do."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
 
 
 def count_descriptors() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from .clients.conftest import HANG_SECONDS, installed, program
 from .conftest import ROOT
 from .demo import DATASTORE, SAMPLE
 from .plugin.conftest import WITHOUT
+from .raw import reserve_port
 
 IDS = {"datastoreId": DATASTORE, "imageSetId": SAMPLE}
 REGION = {"region_name": "us-east-1"}
@@ -158,7 +158,7 @@ def _(server: Server) -> None:
 
 @provokes("ImageSet ... is LOCKED")
 def _(_: Server) -> None:
-    client = Emulator.from_seed().client()
+    client = Emulator.from_seed(transition_seconds=None).client()
     client.update_image_set_metadata(**IDS, latestVersionId="4", updateImageSetMetadataUpdates=UPDATE)
     client.delete_image_set(**IDS)
 
@@ -221,9 +221,8 @@ def _(_: Server) -> str:
 
 @provokes("cannot reach")
 def _(_: Server) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    RemoteAccount(f"http://127.0.0.1:{port}").reset()
+    with reserve_port() as port:
+        RemoteAccount(f"http://127.0.0.1:{port}").reset()
 
 
 # Settings, seeds and faults.

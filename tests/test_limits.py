@@ -182,6 +182,7 @@ def test_versions_of_clients_are_limited() -> None:
 
 def test_pending_changes_count_until_they_are_made() -> None:
     emulator = limited(max_pending=1, max_versions=1)
+    emulator.clock.freeze()
     image_set = emulator.image_set(DATASTORE, SAMPLE)
     image_set.replace("1", after=1, **ACTIVE)
     with pytest.raises(LimitExceededError) as raised:

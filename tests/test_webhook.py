@@ -17,7 +17,7 @@ import pytest
 
 from healthimaging_emulator import Emulator
 from tests.healthimaging.test_events import IMAGE_SET, SEED, update
-from tests.raw import HANG_SECONDS, until
+from tests.raw import HANG_SECONDS, reserve_port, until
 
 
 class Receiver:
@@ -127,9 +127,8 @@ def test_a_refused_event_is_dropped_at_once(receiver: Receiver, status: int) -> 
 
 @pytest.mark.usefixtures("without_pauses")
 def test_a_receiver_that_is_not_there_fails_no_operation(caplog: pytest.LogCaptureFixture) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))  # and does not listen
-        emulator = make_emulator(f"http://127.0.0.1:{closed.getsockname()[1]}")
+    with reserve_port() as port:  # where nothing listens
+        emulator = make_emulator(f"http://127.0.0.1:{port}")
         update(emulator)
         emulator.deliver_events(HANG_SECONDS)
     assert len(emulator.events) == len(caplog.messages) == 2

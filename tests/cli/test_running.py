@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -26,7 +25,7 @@ from healthimaging_emulator.server.listener import Server
 from tests.cli.conftest import run
 from tests.conftest import DEMO
 from tests.demo import CHEST_CT, DATASTORE, HEAD_MR, MANY, OTHER_DATASTORE, SAMPLE, UNKNOWN, path
-from tests.raw import HANG_SECONDS, JSON, exchange, request
+from tests.raw import HANG_SECONDS, JSON, exchange, request, reserve_port
 
 URL = "HEALTHIMAGING_EMULATOR_URL"
 A = "111111111111"
@@ -353,9 +352,9 @@ def test_the_port_of_serve_is_that_of_the_commands(server: Server, monkeypatch: 
 
 @pytest.mark.parametrize("command", [("ls",), ("seed", "export"), ("reset",), ("faults", "add", THROTTLING)])
 def test_where_nothing_listens_is_one_line(command: tuple[str, ...]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    result = run(*command, "--url", url)
+    with reserve_port() as port:
+        url = f"http://127.0.0.1:{port}"
+        result = run(*command, "--url", url)
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"Error: nothing listens at {url}\n")
 
 

@@ -18,7 +18,7 @@ from healthimaging_emulator import Fault, RemoteAccount
 from tests.cli.conftest import Address, ask, serving
 from tests.conftest import DEMO, ROOT
 from tests.demo import DATASTORE, MANY, SAMPLE, path
-from tests.raw import BANNER_END, HANG_SECONDS, JSON, Client, request, until
+from tests.raw import BANNER_END, HANG_SECONDS, JSON, Client, request, reserve_port, until
 
 
 def account(number: int) -> str:
@@ -124,10 +124,8 @@ def test_no_home_and_no_folder_to_write_to() -> None:
 @contextmanager
 def full(file: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """Serve with a full disk under the log or the banner; the port is one that was free."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "healthimaging_emulator", "serve", "--port", str(port)]
-    with Path("/dev/full").open("w") as disk:
+    with reserve_port() as port, Path("/dev/full").open("w") as disk:
+        command = [sys.executable, "-m", "healthimaging_emulator", "serve", "--port", str(port)]
         files = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | {file: disk}
         with subprocess.Popen(command, text=True, **files) as process:  # type: ignore[call-overload]
             try:

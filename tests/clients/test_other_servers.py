@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 from healthimaging_emulator.transports.environment import make_endpoint
 from tests.conftest import ROOT
 from tests.demo import CHEST_CT, DATASTORE, MANY, OTHER_DATASTORE, SAMPLE, path
-from tests.raw import HANG_SECONDS, until
+from tests.raw import HANG_SECONDS, reserve_port, until
 
 from .conftest import PROGRAMS, installed
 
@@ -169,15 +169,6 @@ ROWS: dict[str, Callable[[Served], str]] = {
 
 
 # The servers.
-
-
-@contextmanager
-def reserve_port() -> Iterator[int]:
-    """Yield a free port and keep it from others, but for a server that binds it with SO_REUSEADDR, as all do."""
-    with socket.socket() as held:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.bind(("127.0.0.1", 0))
-        yield int(held.getsockname()[1])
 
 
 def is_listening(port: int) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from healthimaging_emulator import Emulator
 from tests.demo import DATASTORE, ONE, OTHER_DATASTORE, SAMPLE, UNKNOWN
 
-from .conftest import VERSIONS, A, Ask, newest
+from .conftest import VERSIONS, A, Ask, asking, newest
 
 
 def update(emulator: Emulator, image_set_id: str = SAMPLE, version: str = "4", account: str = "000000000000") -> None:
@@ -125,7 +125,9 @@ def test_a_removed_image_set_is_gone_from_an_exported_seed(ask: Ask) -> None:
     assert SAMPLE not in {each["imageSetId"] for each in first["imageSets"]}
 
 
-def test_transitions_under_way_are_listed_oldest_first(emulator: Emulator, ask: Ask) -> None:
+def test_transitions_under_way_are_listed_oldest_first() -> None:
+    emulator = Emulator.from_seed()
+    ask = asking(emulator)
     ask("PUT", "/clock", {"freeze": 1000000})
     update(emulator)
     ask("PUT", "/clock", {"advance": 0.25})
@@ -149,7 +151,9 @@ def test_the_control_api_does_not_count_as_a_reader(emulator: Emulator, ask: Ask
     assert newest(emulator)["ImageSetWorkflowStatus"] == "UPDATED"
 
 
-def test_a_transition_that_is_due_is_over(emulator: Emulator, ask: Ask) -> None:
+def test_a_transition_that_is_due_is_over() -> None:
+    emulator = Emulator.from_seed()
+    ask = asking(emulator)
     ask("PUT", "/clock", {"freeze": 1000000})
     update(emulator)
     ask("PUT", "/clock", {"advance": 1})

@@ -66,7 +66,8 @@ def test_a_bucket_of_another_account_is_full(emulator: Emulator) -> None:
             call(client, "GetImageSet")
 
 
-def test_with_the_rates_of_aws_each_operation_has_a_bucket_of_its_own(emulator: Emulator) -> None:
+def test_with_the_rates_of_aws_each_operation_has_a_bucket_of_its_own() -> None:
+    emulator = Emulator.from_seed()
     emulator.clock.freeze()
     emulator.faults.add(Fault.rate_limit("aws"))
     assert statuses(emulator, 51) == [200] * 50 + [429]

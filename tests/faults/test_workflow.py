@@ -139,7 +139,10 @@ def test_null_switches_both_off_until_a_test_ends_it(emulator: Emulator, client:
     assert read(client) == FAILED
 
 
-def test_null_reads_leave_the_seconds_of_the_settings(emulator: Emulator, client: Any) -> None:
+def test_null_reads_leave_the_seconds_of_the_settings() -> None:
+    emulator = Emulator.from_seed()
+    emulator.clock.freeze()
+    client = make_client(emulator)
     emulator.faults.add(Fault.workflow(reads=None))
     update(client)
     assert [read(client) for _ in range(3)] == [UPDATING] * 3

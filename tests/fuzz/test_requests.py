@@ -88,7 +88,7 @@ def _without_the_log() -> Iterator[None]:
 PLAIN = Emulator.from_seed(DEMO)
 STRICT = Emulator.from_seed(DEMO, credentials=[Credentials(access_key_id="111111111111", secret_access_key="s")])
 BROWSER = Emulator.from_seed(DEMO, cors_origins=["http://localhost:3000"])
-WRITTEN = Emulator.from_seed(DEMO, transition_reads=2)
+WRITTEN = Emulator.from_seed(DEMO, transition_reads=2, transition_seconds=None)
 
 
 @given(methods, paths, queries, headers, bodies)

@@ -46,7 +46,7 @@ def emulator() -> Iterator[Account]:
     with mock_aws():
         s3 = boto3.client("s3", region_name="us-east-1")
         s3.create_bucket(Bucket="live")
-        client = Emulator.from_seed({}, s3=s3).client()
+        client = Emulator.from_seed({}, s3=s3, transition_seconds=None).client()
         yield Account(client, s3, "live", "arn:aws:iam::123456789012:role/any", 0.0)
 
 

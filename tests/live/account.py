@@ -7,6 +7,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pydicom
@@ -102,6 +103,9 @@ class Account:
         except self.client.exceptions.ResourceNotFoundException:
             return "gone"
 
+    def _is_gone(self, image_set: str) -> bool:
+        return self.state(image_set) in ("DELETED", "gone")
+
     def settle(self, image_set: str) -> dict[str, Any]:
         """Wait until an image set is not LOCKED, and return its properties."""
         self.wait(lambda: self.state(image_set) != "LOCKED")
@@ -141,6 +145,7 @@ class Account:
         for each in self.image_sets():
             self.settle(each["imageSetId"])
             self.client.delete_image_set(datastoreId=self.datastore, imageSetId=each["imageSetId"])
+            self.wait(partial(self._is_gone, each["imageSetId"]))
         self.wait(self._delete_datastore)
         listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=f"{self.run}/").get("Contents", [])
         for each in listed:

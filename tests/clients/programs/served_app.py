@@ -5,5 +5,6 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from healthimaging_emulator import Emulator
 
-wsgi = DispatcherMiddleware(Emulator.from_seed().app, {"/a b": Emulator.from_seed().app})
+first, second = (Emulator.from_seed(transition_seconds=None) for _ in range(2))
+wsgi = DispatcherMiddleware(first.app, {"/a b": second.app})
 asgi = WSGIMiddleware(wsgi)

@@ -112,6 +112,7 @@ def test_a_creation_can_fail(service: Service) -> None:
 
 def test_by_default_one_read_sees_it_creating() -> None:
     ours = Service(Emulator.from_seed(SEED))
+    ours.emulator.clock.freeze()
     id = create(ours)["datastoreId"]
     assert [status(ours, id) for _ in range(3)] == ["CREATING", "ACTIVE", "ACTIVE"]
     id = create(ours)["datastoreId"]

@@ -34,7 +34,7 @@ def bucket(tmp_path: Path) -> Bucket:
 
 @pytest.fixture
 def service(bucket: Bucket) -> Service:
-    return Service(Emulator.from_seed(SEED, s3=bucket.root))
+    return Service(Emulator.from_seed(SEED, s3=bucket.root, transition_seconds=None))
 
 
 # A job from its start to its end.
@@ -242,7 +242,7 @@ def test_conflicts_inside_one_job_make_image_sets_of_their_own(service: Service,
 
 
 def test_an_import_into_a_locked_image_set_ends_its_write(bucket: Bucket) -> None:
-    ours = Service(Emulator.from_seed(SEED, s3=bucket.root))
+    ours = Service(Emulator.from_seed(SEED, s3=bucket.root, transition_seconds=None))
     bucket.put("CT_small.dcm", "scan/1.dcm", as_instance(1))
     run(ours)
     (id,) = found(ours)
@@ -394,14 +394,14 @@ def test_a_clock_that_is_set_back_delays_no_job(bucket: Bucket) -> None:
 
 
 def test_jobs_are_limited(bucket: Bucket) -> None:
-    ours = Service(Emulator.from_seed(SEED, s3=bucket.root, max_versions=1))
+    ours = Service(Emulator.from_seed(SEED, s3=bucket.root, max_versions=1, transition_seconds=None))
     start(ours)
     message = "The emulator's limit is exceeded: 2 versions, but max_versions is 1."
     assert refusal(start, ours) == ("ServiceQuotaExceededException", message)
 
 
 def test_without_s3_a_job_fails_and_says_so() -> None:
-    ours = Service(Emulator.from_seed(SEED))
+    ours = Service(Emulator.from_seed(SEED, transition_seconds=None))
     job = run(ours)
     assert (job["jobStatus"], job["message"]) == (
         "FAILED",
@@ -440,7 +440,9 @@ def test_frames_beyond_the_limit_are_not_kept_while_a_job_reads(bucket: Bucket) 
     for number in range(3):
         bucket.put("CT_small.dcm", f"scan/{number}.dcm", as_instance(number))
     (frame,) = read_instance((SHIPPED / "CT_small.dcm").read_bytes()).frames.values()
-    service = Service(Emulator.from_seed(SEED, s3=bucket.root, max_metadata=3 * len(frame) - 1))
+    service = Service(
+        Emulator.from_seed(SEED, s3=bucket.root, max_metadata=3 * len(frame) - 1, transition_seconds=None)
+    )
     job = run(service)
     reasons = {line["inputFile"]: line["exception"]["message"] for line in bucket.read(job, "FAILURE/failure.ndjson")}
     assert list(reasons) == ["scan/2.dcm"]
@@ -450,7 +452,7 @@ def test_frames_beyond_the_limit_are_not_kept_while_a_job_reads(bucket: Bucket) 
 
 
 def test_a_limit_of_the_emulator_is_the_failure_of_its_files(bucket: Bucket) -> None:
-    ours = Service(Emulator.from_seed(SEED, s3=bucket.root, max_versions=2))  # one for the job
+    ours = Service(Emulator.from_seed(SEED, s3=bucket.root, max_versions=2, transition_seconds=None))  # one for the job
     bucket.put("CT_small.dcm")
     bucket.put("MR_small.dcm")
     job = run(ours)
@@ -545,7 +547,7 @@ def test_a_client_of_the_users_own_is_read_and_a_job_waits_for_its_work(monkeypa
 
 def test_a_server_that_stops_ends_the_wait_for_a_job_and_not_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     objects = SlowObjects((SHIPPED / "CT_small.dcm").read_bytes())
-    ours = Service(Emulator.from_seed(SEED, s3=objects))
+    ours = Service(Emulator.from_seed(SEED, s3=objects, transition_seconds=None))
     id = start(ours)["jobId"]
     get(ours, id)  # which sees SUBMITTED
     with ours.emulator.serve() as server, Client(server) as client:
@@ -561,7 +563,7 @@ def test_a_server_that_stops_ends_the_wait_for_a_job_and_not_the_job(monkeypatch
 
 def test_a_reset_drops_a_job_and_what_it_would_import() -> None:
     objects = SlowObjects((SHIPPED / "CT_small.dcm").read_bytes())
-    ours = Service(Emulator.from_seed(SEED, s3=objects))
+    ours = Service(Emulator.from_seed(SEED, s3=objects, transition_seconds=None))
     id = start(ours)["jobId"]
     (thread,) = [each for each in threading.enumerate() if each.name == f"import {id}"]
     ours.emulator.reset()
@@ -573,7 +575,7 @@ def test_a_reset_drops_a_job_and_what_it_would_import() -> None:
 
 def test_an_account_that_is_forgotten_drops_its_jobs() -> None:
     objects = SlowObjects((SHIPPED / "CT_small.dcm").read_bytes())
-    ours = Service(Emulator.from_seed(SEED, s3=objects))
+    ours = Service(Emulator.from_seed(SEED, s3=objects, transition_seconds=None))
     id = start(ours)["jobId"]
     (thread,) = [each for each in threading.enumerate() if each.name == f"import {id}"]
     ours.emulator.account().forget()
@@ -589,7 +591,7 @@ def test_an_account_that_is_forgotten_gets_no_more_outputs() -> None:
             ours.emulator.account().forget()
 
     objects = Forgetting((SHIPPED / "CT_small.dcm").read_bytes())
-    ours = Service(Emulator.from_seed(SEED, s3=objects))
+    ours = Service(Emulator.from_seed(SEED, s3=objects, transition_seconds=None))
     id = start(ours)["jobId"]
     (thread,) = [each for each in threading.enumerate() if each.name == f"import {id}"]
     objects.may_go_on.set()
@@ -607,7 +609,7 @@ def test_a_request_waits_once_for_all_jobs_that_it_lists(monkeypatch: pytest.Mon
     monkeypatch.setattr(pipeline, "Wait", wait)
     monkeypatch.setattr(pipeline, "MAX_WORK_SECONDS", 0.2)
     objects = SlowObjects((SHIPPED / "CT_small.dcm").read_bytes())
-    ours = Service(Emulator.from_seed(SEED, s3=objects))
+    ours = Service(Emulator.from_seed(SEED, s3=objects, transition_seconds=None))
     for _ in range(3):
         start(ours)
     for _ in range(2):

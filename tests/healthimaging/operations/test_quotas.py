@@ -165,7 +165,7 @@ def make_importer(tmp_path: Path, **settings: Any) -> tuple[Service, Bucket]:
     bucket = Bucket(tmp_path)
     imports = [{"inputS3Uri": "s3://input/scan", "imageSets": [{"metadata": make_document("1.1")}, {}]}]
     seed = {"datastores": [{"datastoreId": DATASTORE}], "imports": imports}
-    return Service(Emulator.from_seed(seed, s3=bucket.root, **settings)), bucket
+    return Service(Emulator.from_seed(seed, s3=bucket.root, transition_seconds=None, **settings)), bucket
 
 
 def failures(bucket: Bucket, job: dict[str, Any]) -> dict[str, tuple[str, str]]:

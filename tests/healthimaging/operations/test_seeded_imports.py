@@ -39,7 +39,7 @@ def make_seed(*imports: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_service(*imports: dict[str, Any], **settings: Any) -> Service:
-    return Service(Emulator.from_seed(make_seed(*imports), **settings))
+    return Service(Emulator.from_seed(make_seed(*imports), transition_seconds=None, **settings))
 
 
 def scan(**members: Any) -> dict[str, Any]:
