@@ -14,9 +14,10 @@ from healthimaging_emulator import Emulator, Fault, InvalidError, LimitExceededE
 from healthimaging_emulator.clock import Clock
 from healthimaging_emulator.journal import MAX_ANSWER, MAX_ATTEMPTS, Journal
 from healthimaging_emulator.seeds.loader import load_seed
+from healthimaging_emulator.server.listener import Timeouts
 from tests.conftest import DEMO
 from tests.demo import DATASTORE, MANY, SAMPLE, path
-from tests.raw import JSON, Client, exchange, request, until
+from tests.raw import HANG_SECONDS, JSON, Client, exchange, request, until
 
 ACTIVE: dict[str, Any] = {"image_set_state": "ACTIVE"}
 LATENCY = {"latency": {"seconds": 0}}
@@ -415,7 +416,8 @@ def test_heads_are_limited() -> None:
 
 def test_connections_are_limited() -> None:
     """The tests of the server have the rest."""
-    with limited(max_connections=1).serve() as server, Client(server) as kept:
+    emulator, timeouts = limited(max_connections=1), Timeouts(linger=HANG_SECONDS)
+    with Server(emulator.app, settings=emulator.settings, timeouts=timeouts) as server, Client(server) as kept:
         kept.send(request("POST", path()))
         assert kept.receive().status == 200
         refused = exchange(server, request("POST", path()))

@@ -231,7 +231,7 @@ def test_a_thousand_idle_connections(served: Served) -> None:
         for _ in range(1_000):
             closing.enter_context(socket.create_connection((served.address.host, served.address.port), HANG_SECONDS))
         until(lambda: served.open[1] > 1_000)
-        assert served.open[0] == IDLE_THREADS
+        assert served.open[0] <= IDLE_THREADS + MOST_FOLLOWERS
         assert [served.ask() for _ in range(20)] == [200] * 20
     served.settle()
 

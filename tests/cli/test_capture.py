@@ -237,7 +237,10 @@ def test_capture_of_a_data_store_says_in_one_line_why_it_failed(
 
 
 def test_an_error_ends_the_other_threads(server: Server, emulator: Emulator) -> None:
-    emulator.faults.add(Fault.error("AccessDeniedException", operation="ListImageSetVersions", image_set_id=FIFTY))
+    emulator.faults.add(
+        Fault.error("AccessDeniedException", operation="ListImageSetVersions", image_set_id=FIFTY),
+        Fault.latency(0.5, operation="GetImageSetMetadata"),
+    )
     result = capture(server, "--metadata")
     assert (result.exit_code, result.stdout) == (1, "")
     assert len(emulator.calls) < 137

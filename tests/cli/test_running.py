@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -151,7 +152,7 @@ def test_json_has_no_characters_that_control_the_terminal(
     def stop(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("healthimaging_emulator.cli.calls.time.sleep", stop)
+    monkeypatch.setattr("healthimaging_emulator.cli.calls.time", SimpleNamespace(sleep=stop))
     given = "\x9b2J\u2028\x7f\U000e0041é"
     emulator.faults.add(Fault.error("ThrottlingException", message=given))
     list_versions(server)

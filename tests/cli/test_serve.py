@@ -63,7 +63,7 @@ def test_settings_are_options_and_variables(tmp_path: Path) -> None:
 @pytest.mark.parametrize("has_seed", [False, True])
 def test_the_demo_has_a_bucket_and_outputs_are_written_to_the_present_folder(tmp_path: Path, has_seed: bool) -> None:
     options = ["--seed", str(DEMO)] if has_seed else []
-    with serving(*options, cwd=str(tmp_path)) as (_, banner):
+    with serving(*options, "--transition-seconds", "none", cwd=str(tmp_path)) as (_, banner):
         url = f"http://emulator@127.0.0.1:{Address(banner).port}"
         keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "region_name": "us-east-1"}
         client = boto3.client("medical-imaging", endpoint_url=url, **keys)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from healthimaging_emulator import Emulator
 from healthimaging_emulator.server.listener import Server, Timeouts
+from healthimaging_emulator.server.workers import MOST_FOLLOWERS
 from tests.conftest import DEMO
 from tests.demo import MANY, path
 from tests.raw import HANG_SECONDS, JSON, count_descriptors, exchange, request, until
@@ -137,7 +138,7 @@ def test_nothing_is_left_of_them(served: Server) -> None:
     for data in CORPUS:
         received(served, [data, data])
     until(lambda: not served.connection_count)
-    until(lambda: threading.active_count() <= threads)
+    until(lambda: threading.active_count() <= threads + MOST_FOLLOWERS)
     assert exchange(served, request("POST", path())).status == 200
     until(lambda: not served.connection_count)
     until(lambda: count_descriptors() <= descriptors)

@@ -134,7 +134,7 @@ def test_boto3_waits_for_a_stall_as_long_as_it_was_told(
     emulator: Emulator, server: Server, pauses: list[float]
 ) -> None:
     emulator.faults.add(Fault.connection("stall", page=2, times=1))
-    assert list_versions(server, read_timeout=0.2) == list(range(137, 0, -1))
+    assert list_versions(server, read_timeout=2) == list(range(137, 0, -1))
     emulator.faults.add(Fault.connection("stall", page=2))
     with pytest.raises(ReadTimeoutError):
         list_versions(server, read_timeout=0.2)
@@ -195,7 +195,7 @@ class TestAStallOrLatency:
 
     def test_ends_when_the_server_stops(self, emulator: Emulator, fault: Any) -> None:
         emulator.faults.add(fault)
-        server = emulator.serve()
+        server = Server(emulator.app, timeouts=Timeouts(stop=HANG_SECONDS))
         with Client(server) as client:
             self.be_held_up(client)
             stopper = threading.Thread(target=server.stop)

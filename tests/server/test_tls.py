@@ -187,7 +187,7 @@ def test_large_answers_that_are_read_late(made: Made) -> None:
 
 
 def test_an_answer_that_is_not_read_is_dropped(made: Made) -> None:
-    server = Server(Large(50_000_000), tls=made[0], timeouts=Timeouts(send=0.05))
+    server = Server(Large(50_000_000), tls=made[0], timeouts=Timeouts(send=1))
     with server, Encrypted(server, made[1]) as client:
         client.send(request("GET", "/"))
         assert client.socket.recv(1)

@@ -85,7 +85,7 @@ def journal(emulator: Emulator) -> list[Any]:
 
 @pytest.mark.parametrize("fault", FAULTS + LATE, ids=str)
 def test_a_fault_gives_the_same_journal(fault: Fault) -> None:
-    timeout = 1 if fault in LATE else 60
+    timeout = 2 if fault in LATE else 60
     config = Config(read_timeout=timeout, retries={"mode": "standard", "total_max_attempts": 3})
     ways = []
     for is_served in (False, True):
