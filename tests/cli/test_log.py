@@ -143,13 +143,13 @@ def test_colour_is_for_terminals_and_can_be_switched_off(no_color: str, has_colo
     with subprocess.Popen(
         command, env=os.environ | variables, stdout=subprocess.PIPE, stderr=theirs, text=True
     ) as process:
+        os.close(theirs)
         assert process.stdout
         banner = [process.stdout.readline()]
         assert ask(banner).status == 200
+        line = os.read(ours, 10_000).decode()
         process.send_signal(signal.SIGTERM)
         assert process.wait(HANG_SECONDS) == 0
-        line = os.read(ours, 10_000).decode()
-    os.close(theirs)
     os.close(ours)
     assert ("\x1b[32m200\x1b[0m" in line, "\x1b" in line) == (has_color, has_color)
 

@@ -21,7 +21,7 @@ from healthimaging_emulator.healthimaging.imports.grouping import merge_document
 from healthimaging_emulator.healthimaging.imports.instance import read_instance
 from healthimaging_emulator.messages import Wait
 from tests.demo import UNKNOWN
-from tests.raw import Client, request, until
+from tests.raw import HANG_SECONDS, Client, request, until
 
 from .conftest import Service, refusal
 from .jobs import DATASTORE, ROLE, SEED, SHIPPED, Bucket, found, get, metadata, run, start
@@ -30,6 +30,12 @@ from .jobs import DATASTORE, ROLE, SEED, SHIPPED, Bucket, found, get, metadata, 
 @pytest.fixture
 def bucket(tmp_path: Path) -> Bucket:
     return Bucket(tmp_path / "s3")
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a request wait for a job that imports pydicom, however long that takes."""
+    monkeypatch.setattr(pipeline, "MAX_WORK_SECONDS", HANG_SECONDS)
 
 
 @pytest.fixture
@@ -617,6 +623,9 @@ def test_a_request_waits_once_for_all_jobs_that_it_lists(monkeypatch: pytest.Mon
     assert 0 <= waits[0] < 0.21  # what is left of 0.2 when the first wait begins
     assert waits[1:] == [0, 0]
     objects.may_go_on.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("import "):
+            thread.join(HANG_SECONDS)
 
 
 def test_without_the_extra_a_job_fails_and_the_log_says_how_to_install_it(
