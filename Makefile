@@ -1,4 +1,4 @@
-# Two commands do everything: `make serve` and `make test`. Each makes the environment that it needs.
+# `make serve` and `make test` are enough to begin. Each makes the environment that it needs.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -13,8 +13,8 @@ serve: $(VENV)/.serve
 test: $(VENV)/.test
 	$(BIN)/pytest --cov -n 2 --dist worksteal $(INTEGRATION:%=--ignore tests/%)
 
-# The tests that install environments or start other programs: those that others have published, the console in
-# Chromium, balancers, the site of the documents.
+# The tests that install environments or start other programs: programs that others have published, the console in
+# Chromium, balancers, uv's resolver, the site of the documents.
 INTEGRATION := clients/test_mcp_server.py clients/test_software.py console scale test_environments.py test_setting_up.py \
     test_site.py
 integration: $(VENV)/.test

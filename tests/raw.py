@@ -90,19 +90,19 @@ def reserve_port() -> Iterator[int]:
 def count_descriptors() -> int:
     """Return how many descriptors this process has open, without those that only wait for the garbage collector.
 
-    Those of earlier tests may still be closed meanwhile: compare with "at most".
+    Descriptors of earlier tests may still be closed afterwards, so compare with ``<=``.
     """
     gc.collect()
     return len(os.listdir("/dev/fd"))
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Look every millisecond whether a condition holds; a hang fails instead of waiting for ever.
+    """Check every millisecond whether a condition holds; a hang fails instead of waiting for ever.
 
     Without the pause, each step of the thread that is waited for would wait 5 ms for the interpreter.
     """
     end = time.monotonic() + HANG_SECONDS
-    pause = threading.Event()
+    pause = threading.Event()  # tests replace ``time.sleep``
     while not condition():
         assert time.monotonic() < end, "it never came to hold"
         pause.wait(0.001)

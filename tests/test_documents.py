@@ -42,7 +42,6 @@ from .conftest import ROOT
 from .reader import NOT_RUN, Reader, blocks_of
 from .test_imports import LAYERS
 
-HANG_SECONDS = 300
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 FILES = [*(ROOT / name for name in PAGES), *sorted((ROOT / "docs").glob("*.md"))]
 ERRORS_OF_ALL = {ThrottlingException, AccessDeniedException, ValidationException, InternalServerException}

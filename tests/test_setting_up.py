@@ -1,4 +1,4 @@
-"""The commands that set something up, of README and documents, in a copy of the checkout that has nothing yet."""
+"""The commands of README and documents that set something up, in a copy of the checkout that has nothing yet."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,7 +17,7 @@ import pytest
 
 from healthimaging_emulator import Emulator
 from tests.healthimaging.test_events import IMAGE_SET, SEED, update
-from tests.raw import HANG_SECONDS, reserve_port, until
+from tests.raw import HANG_SECONDS, reserve_port
 
 
 class Receiver:
@@ -205,26 +205,35 @@ def test_a_receiver_that_never_ends_its_answer_is_given_up(monkeypatch: pytest.M
         threading.Thread(target=drip, daemon=True).start()
         emulator = make_emulator(f"http://127.0.0.1:{server.getsockname()[1]}/")
         update(emulator)
-        emulator.deliver_events(HANG_SECONDS)
-        stopped.set()
+        try:
+            emulator.deliver_events(HANG_SECONDS)
+        finally:
+            stopped.set()
 
 
 @pytest.mark.usefixtures("without_pauses")
+@pytest.mark.parametrize(
+    "is_refused",
+    [lambda thread: thread.name == "webhook", lambda thread: isinstance(thread, threading.Timer)],
+    ids=["thread", "timer"],
+)
 def test_an_event_is_posted_again_if_the_system_had_no_thread_left(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, is_refused: Callable[[threading.Thread], bool]
 ) -> None:
-    class Timer(threading.Timer):
-        def start(self) -> None:
-            if not refused.is_set():
-                refused.set()
-                raise RuntimeError("can't start new thread")
-            super().start()
+    def start_but_once(thread: threading.Thread) -> None:
+        if is_refused(thread) and not refused:
+            refused.append(thread)
+            raise RuntimeError("can't start new thread")
+        start(thread)
 
-    refused = threading.Event()
-    monkeypatch.setattr("healthimaging_emulator.webhook.threading.Timer", Timer)
-    update(make_emulator(receiver.url))
-    until(lambda: receiver.statuses == ["UPDATING", "UPDATED"])
-    assert refused.is_set()
+    refused: list[threading.Thread] = []
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", start_but_once)
+    emulator = make_emulator(receiver.url)
+    update(emulator)
+    emulator.deliver_events(HANG_SECONDS)
+    assert receiver.statuses == ["UPDATING", "UPDATED"]
+    assert refused
 
 
 @pytest.mark.usefixtures("without_pauses")

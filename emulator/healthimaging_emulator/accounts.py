@@ -221,7 +221,7 @@ class Accounts:
     def find_served(self, id: str) -> Account:
         """Return the account of a request to a server. Raises as ``get`` does."""
         if self.adopts_unnamed and id < FIRST_TEST_ACCOUNT and id not in self.named:
-            id = next(reversed([*self._open]), id)  # a copy, as others open accounts
+            id = [id, *self._open][-1]  # a copy, as others open accounts
         return self.get(id)
 
     def open(self, id: str, name: str) -> Account:

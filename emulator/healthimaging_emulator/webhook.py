@@ -32,11 +32,6 @@ MOST_WAITING = 10_000
 RETRIED = {408, 409, 429}
 """Client errors after which an event is posted again, as after each server error."""
 
-FAILURES = (OSError, HTTPException, ValueError, RuntimeError)
-"""Errors after which an event is posted again: ValueError is that of a name that no host can have, RuntimeError that of
-a system without threads left.
-"""
-
 
 class Webhook:
     """The receiver of events at a URL. No proxy is used, and no redirect followed."""
@@ -55,8 +50,9 @@ class Webhook:
                 return
             self._waiting.append(event)
             if not self._is_posting:
-                self._is_posting = True
-                threading.Thread(target=self._post_waiting, name="webhook", daemon=True).start()
+                with suppress(RuntimeError):  # no thread is left; the next event tries again
+                    threading.Thread(target=self._post_waiting, name="webhook", daemon=True).start()
+                    self._is_posting = True
 
     def wait(self, seconds: float) -> bool:
         """Wait until no event waits any more, and say whether that is so."""
@@ -81,7 +77,7 @@ class Webhook:
             time.sleep(pause)
             try:
                 status = self._send(json.dumps(event).encode())
-            except FAILURES as error:
+            except (OSError, HTTPException, ValueError, RuntimeError) as error:  # also: no such name, no thread left
                 failure = (str(error) or type(error).__name__).encode("unicode_escape").decode()
                 continue
             if 200 <= status < 300:

@@ -123,7 +123,7 @@ def test_no_home_and_no_folder_to_write_to() -> None:
 
 @contextmanager
 def full(file: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Serve with a full disk under the log or the banner; the port is one that was free."""
+    """Serve with a full disk under the log or the banner; the port is reserved for it."""
     with reserve_port() as port, Path("/dev/full").open("w") as disk:
         command = [sys.executable, "-m", "healthimaging_emulator", "serve", "--port", str(port)]
         files = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | {file: disk}

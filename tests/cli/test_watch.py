@@ -221,13 +221,13 @@ def test_faults_are_watched_also_with_the_demo(caplog: pytest.LogCaptureFixture)
 # The thread.
 
 
-def test_the_thread_ends_with_its_block() -> None:
+def test_the_thread_ends_with_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("healthimaging_emulator.cli.watch.STOP_SECONDS", HANG_SECONDS)
     save("seed.json", seed(2))
     watched = Watched("seed.json")
     before = {*threading.enumerate()}
     with watching(watched.files, watched.emulator):
         (thread,) = [each for each in {*threading.enumerate()} - before if each.name.endswith("(watch)")]
-    thread.join(HANG_SECONDS)
     assert not thread.is_alive()
 
 

@@ -95,7 +95,8 @@ def test_the_aws_cli(the: Clients, emulator: Emulator, server: Server) -> None:
     ids = ["--datastore-id", DATASTORE, "--image-set-id", MANY]
 
     def run(number: int) -> str:
-        id, timeout = account(emulator, number), "1" if "stall" in json.dumps(FAULTS[number]) else "60"
+        id = account(emulator, number)
+        timeout = "1" if "stall" in json.dumps(FAULTS[number]) else "60"
         options = ["--endpoint-url", endpoint, "--max-items", str(ENDLESS), "--cli-read-timeout", timeout]
         settings = {"AWS_ACCESS_KEY_ID": id, "AWS_RETRY_MODE": "standard"}
         finished = cli.run("list-image-set-versions", *ids, *options, environment=settings)

@@ -131,7 +131,10 @@ def test_the_corpus_byte_by_byte_and_cut_anywhere(served: Server, data: bytes) -
 
 
 def test_nothing_is_left_of_them(served: Server) -> None:
-    """The test before this one, once more in short: then threads, connections and descriptors are as they were."""
+    """The test before this one, once more in short: then connections and descriptors are as they were.
+
+    So are threads, but for those that a server keeps.
+    """
     until(lambda: not served.connection_count)
     threads = threading.active_count()
     descriptors = count_descriptors()

@@ -24,7 +24,7 @@ def listed(client=None, image_set_id=SAMPLE):
 """
 HANG_SECONDS = 120
 WITHOUT = ["-p", "no:schemathesis", "-p", "no:hypothesispytest", "-p", "no:anyio", "-p", "no:randomly"]
-"""Plugins of our other tests, which take seconds to load, and one that would change the order."""
+"""Plugins that our other tests need and that take seconds to load, and one that changes the order of tests."""
 
 
 class Run(Protocol):

@@ -370,7 +370,7 @@ def test_time_between_two_requests_is_not_counted() -> None:
         assert kept.receive().status == 200
 
 
-@pytest.mark.parametrize("frozen", [("head", "body", "next"), ("head",), ("body",)], ids=str)
+@pytest.mark.parametrize("frozen", [("head", "body", "next"), ("head",), ("body",)], ids="-".join)
 def test_requests_are_answered_although_freezegun_stops_the_time(server: Server, frozen: tuple[str, ...]) -> None:
     def send(client: Client, part: str, data: bytes) -> None:
         with freeze_time("2024-01-01") if part in frozen else nullcontext():
@@ -711,7 +711,7 @@ def test_a_request_is_logged_before_its_answer_is_sent(server: Server) -> None:
             may_go_on.wait(HANG_SECONDS)
 
     logs, may_go_on = threading.Event(), threading.Event()
-    handler, logger = Waiting(logging.INFO), logging.getLogger("healthimaging_emulator.access")
+    handler, logger = Waiting(), logging.getLogger("healthimaging_emulator.access")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from healthimaging_emulator.messages import Wait
 from healthimaging_emulator.server import workers
 from healthimaging_emulator.server.connection import Timeouts
 from healthimaging_emulator.server.listener import Server
+from healthimaging_emulator.server.monotonic import monotonic
 from healthimaging_emulator.server.workers import MOST_FOLLOWERS, Workers
 from healthimaging_emulator.transports.targets import EXCHANGE_KEY
 from tests.demo import MANY, ONE, path
@@ -250,7 +250,7 @@ def test_a_deadline_that_passes_while_a_thread_has_the_connection_is_nobody_else
         has_begun.set()
         return not may_end.wait(HANG_SECONDS)
 
-    soon = time.monotonic() + 0.05
+    soon = monotonic() + 0.05
     busy, later = Stub(wait, deadline=soon), Stub(end, deadline=soon + 0.01)
     busy.ours.send(b"x")
     threads.add(busy)
@@ -264,10 +264,10 @@ def test_a_deadline_that_passes_while_a_thread_has_the_connection_is_nobody_else
 
 def test_a_deadline_is_kept_while_others_come_and_go(threads: Workers) -> None:
     def put_off(stub: Stub) -> bool:
-        stub.deadline = time.monotonic() + 3600
+        stub.deadline = monotonic() + 3600
         return stub.served < 500
 
-    slow, busy = Stub(end, deadline=time.monotonic() + 0.1), Stub(put_off)
+    slow, busy = Stub(end, deadline=monotonic() + 0.1), Stub(put_off)
     threads.add(slow)
     busy.ours.send(b"x")
     threads.add(busy)

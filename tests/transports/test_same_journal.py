@@ -49,7 +49,7 @@ LATE = [
     Fault.latency(60, when="after", times=1),
     Fault.error("ThrottlingException", times=1, latency=Latency(60)),
 ]
-"""Faults for which the client does not wait."""
+"""Faults whose answer comes after the client's read timeout, or never."""
 
 
 def use(client: Any) -> list[str]:
@@ -85,8 +85,7 @@ def journal(emulator: Emulator) -> list[Any]:
 
 @pytest.mark.parametrize("fault", FAULTS + LATE, ids=str)
 def test_a_fault_gives_the_same_journal(fault: Fault) -> None:
-    timeout = 2 if fault in LATE else 60
-    config = Config(read_timeout=timeout, retries={"mode": "standard", "total_max_attempts": 3})
+    config = Config(read_timeout=2 if fault in LATE else 60, retries={"mode": "standard", "total_max_attempts": 3})
     ways = []
     for is_served in (False, True):
         emulator = Emulator.from_seed(transition_seconds=None)

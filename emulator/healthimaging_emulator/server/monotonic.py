@@ -1,4 +1,8 @@
-"""The machine's monotonic clock, for the timeouts of a server, which is no part of what a test freezes."""
+"""The monotonic clock for the timeouts of a server, in seconds. It goes on while a test freezes the time.
+
+freezegun replaces ``time.monotonic``, but callers near the module ``threading`` still get the real time, so the threads
+of a server would disagree. It does not replace ``time.clock_gettime``, which Windows does not have.
+"""
 
 from __future__ import annotations
 
@@ -10,4 +14,3 @@ if sys.platform == "win32":
     monotonic = partial(time.monotonic)
 else:
     monotonic = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
-"""Return seconds. freezegun replaces ``time.monotonic``, but not for every caller: threads would disagree."""

@@ -42,7 +42,7 @@ class Servable(Protocol):
 
     @property
     def deadline(self) -> float | None:
-        """When to serve the connection even if no bytes come, by the monotonic clock."""
+        """When to serve the connection even if no bytes come, by the clock of ``monotonic``."""
         ...
 
     @property

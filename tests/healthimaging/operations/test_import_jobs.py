@@ -567,14 +567,18 @@ def test_a_server_that_stops_ends_the_wait_for_a_job_and_not_the_job(monkeypatch
     assert len(found(ours)) == 1
 
 
+def find_thread(job_id: str) -> threading.Thread:
+    return next(each for each in threading.enumerate() if each.name == f"import {job_id}")
+
+
 def test_a_reset_drops_a_job_and_what_it_would_import() -> None:
     objects = SlowObjects((SHIPPED / "CT_small.dcm").read_bytes())
     ours = Service(Emulator.from_seed(SEED, s3=objects, transition_seconds=None))
     id = start(ours)["jobId"]
-    (thread,) = [each for each in threading.enumerate() if each.name == f"import {id}"]
+    thread = find_thread(id)
     ours.emulator.reset()
     objects.may_go_on.set()
-    thread.join(60)
+    thread.join(HANG_SECONDS)
     assert (found(ours), objects.written) == ({}, {})
     assert refusal(get, ours, id)[0] == "ResourceNotFoundException"
 
@@ -583,10 +587,10 @@ def test_an_account_that_is_forgotten_drops_its_jobs() -> None:
     objects = SlowObjects((SHIPPED / "CT_small.dcm").read_bytes())
     ours = Service(Emulator.from_seed(SEED, s3=objects, transition_seconds=None))
     id = start(ours)["jobId"]
-    (thread,) = [each for each in threading.enumerate() if each.name == f"import {id}"]
+    thread = find_thread(id)
     ours.emulator.account().forget()
     objects.may_go_on.set()
-    thread.join(60)
+    thread.join(HANG_SECONDS)
     assert objects.written == {}
 
 
@@ -599,9 +603,9 @@ def test_an_account_that_is_forgotten_gets_no_more_outputs() -> None:
     objects = Forgetting((SHIPPED / "CT_small.dcm").read_bytes())
     ours = Service(Emulator.from_seed(SEED, s3=objects, transition_seconds=None))
     id = start(ours)["jobId"]
-    (thread,) = [each for each in threading.enumerate() if each.name == f"import {id}"]
+    thread = find_thread(id)
     objects.may_go_on.set()
-    thread.join(60)
+    thread.join(HANG_SECONDS)
     assert [key.rpartition("/")[2] for key in objects.written] == ["success.ndjson"]
 
 

@@ -92,8 +92,8 @@ class Imports:
             return None
         self._write_outputs(job, outcome)
         log.info("import job %s: %d files imported, %d failed", job.job_id, len(outcome.imported), len(outcome.failed))
-        has_frames = any(each.frames for each in instances.values())
-        return NO_CODECS if has_frames and seeded is None and not has_codecs() else None
+        is_uncompressed = seeded is None and any(each.frames for each in instances.values()) and not has_codecs()
+        return NO_CODECS if is_uncompressed else None
 
     def _list_files(self, job: ImportJob, reader: FileReader) -> Iterator[File]:
         """Yield the files of a job as S3 has them. Raises ``_JobFailed``."""
