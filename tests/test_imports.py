@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "emulator" / "healthimaging_emulator"
 
 LAYERS = (
-    ("errors",),
+    ("errors", "identifiers", "monotonic"),
     ("messages", "credentials"),
     ("settings",),
     ("clock", "documents", "objects", "webhook"),

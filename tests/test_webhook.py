@@ -237,6 +237,24 @@ def test_an_event_is_posted_again_if_the_system_had_no_thread_left(
 
 
 @pytest.mark.usefixtures("without_pauses")
+def test_events_are_posted_after_an_error_of_any_kind(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Forbidden(Exception):
+        """As that of a tool that keeps tests from the network."""
+
+    def forbid(*_: Any, **__: Any) -> None:
+        raise Forbidden
+
+    emulator = make_emulator(receiver.url)
+    with monkeypatch.context() as patch:
+        patch.setattr("healthimaging_emulator.webhook.HTTPConnection", forbid)
+        update(emulator)
+        emulator.deliver_events(HANG_SECONDS)
+    emulator.client().delete_image_set(**IMAGE_SET)
+    emulator.deliver_events(HANG_SECONDS)
+    assert receiver.statuses == ["DELETING", "DELETED"]
+
+
+@pytest.mark.usefixtures("without_pauses")
 def test_a_name_that_no_host_can_have_drops_the_event(caplog: pytest.LogCaptureFixture) -> None:
     emulator = make_emulator(f"http://{'a' * 70}.example/")
     update(emulator)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from .errors import invalid
+from .monotonic import monotonic
 
 YEAR_10000 = 253402300800
 """The end of the year 9999 in epoch seconds. Python, and so boto3, knows no later one."""
@@ -175,7 +176,7 @@ class Clock:
             self._passed += max(0.0, self._read_at - before)
 
     def _machine_time(self) -> float:
-        return time.monotonic() if self._replacement is None else time.time()
+        return monotonic() if self._replacement is None else time.time()
 
 
 def _replacement_of_the_clock() -> Hashable | None:

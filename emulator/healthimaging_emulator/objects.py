@@ -149,7 +149,7 @@ def open_objects(given: Any) -> ObjectStore | None:
     if isinstance(given, str) and re.match("https?://", given):
         return ClientObjects(_make_client(given))
     if isinstance(given, (str, Path)):
-        return FolderObjects(Path(given))
+        return FolderObjects(Path(given).absolute())
     return ClientObjects(given) if hasattr(given, "get_object") else given
 
 

@@ -7,7 +7,6 @@ pauses in its own way. Every exception becomes a response in one place.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ from .healthimaging.operations import OPERATIONS, ROUTER
 from .healthimaging.transitions import Pace
 from .journal import MAX_ANSWER, SUCCESS, Attempt
 from .messages import Exchange, Request, Response, Wait
+from .monotonic import monotonic
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -158,11 +158,11 @@ class Pipeline:
             output = run_operation(operation, target.input, context)
         except ServiceError as error:
             refusal = error
-        end = time.monotonic() + MAX_WORK_SECONDS
+        end = monotonic() + MAX_WORK_SECONDS
         for transition in context.met:
             if transition.is_due and transition.work is not None:
                 with transition.work.waiting() as ended:
-                    yield Wait(max(0.0, end - time.monotonic()), ended)
+                    yield Wait(max(0.0, end - monotonic()), ended)
                 context.ended += [transition] if transition.is_over else []
         attempt.met = [str(transition) for transition in context.met]
         attempt.ended = [str(transition) for transition in context.ended]

@@ -9,11 +9,12 @@ pytest loads this module in every run, so imports are inside the functions that 
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import os
 import secrets
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -121,6 +122,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     names = getattr(item, "fixturenames", None)
     if names is not None and item.get_closest_marker(MARKER) and not any(name in _FIXTURES for name in names):
         item.fixturenames = ["healthimaging", *names]  # type: ignore[attr-defined]  # a new list: other tests share the old one
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Import the emulator before the first test, which may replace classes and modules that it uses."""
+    if any(map(_needs_emulator, session.items)):
+        for name in ("control.client", "emulator", "faults.near_miss", "server.listener", "webhook"):
+            importlib.import_module(f"healthimaging_emulator.{name}")
+        with suppress(ImportError):  # without boto3, the fixtures say so
+            importlib.import_module("healthimaging_emulator.transports.botocore_patch")
+
+
+def _needs_emulator(item: pytest.Item) -> bool:
+    names = getattr(item, "fixturenames", ())
+    return item.get_closest_marker(MARKER) is not None or any(name.startswith("healthimaging") for name in names)
 
 
 # AWS is out of reach.
@@ -256,8 +271,8 @@ def healthimaging_client(request: pytest.FixtureRequest, healthimaging: Emulator
 
 
 @pytest.fixture(scope="session")
-def _healthimaging_endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Return the URL of the session's emulator: the given one, or that of a server started here."""
+def _healthimaging_endpoint(request: pytest.FixtureRequest) -> Iterator[_Endpoint]:
+    """Return the session's emulator: that at the given URL, or one that is served here."""
     from .control.client import RemoteAccount
     from .errors import EmulatorError
 
@@ -267,15 +282,22 @@ def _healthimaging_endpoint(request: pytest.FixtureRequest) -> Iterator[str]:
             RemoteAccount(url).check_health()
         except EmulatorError as error:
             raise pytest.fail.Exception(f"--healthimaging-endpoint: {error}", pytrace=False) from None
-        yield url
+        yield _Endpoint(url, None)
         return
-    with _serve(_make_emulator(request.config, Options(), request.config.getini("healthimaging_seed"))) as url:
-        yield url
-        _keep_strays(request.config, RemoteAccount(url))
+    with _serve(_make_emulator(request.config, Options(), request.config.getini("healthimaging_seed"))) as endpoint:
+        yield endpoint
+        _keep_strays(request.config, RemoteAccount(endpoint.url))
+
+
+class _Endpoint(NamedTuple):
+    """A URL, and the emulator there if it is in this process."""
+
+    url: str
+    emulator: Emulator | None
 
 
 @contextmanager
-def _serve(emulator: Emulator) -> Iterator[str]:
+def _serve(emulator: Emulator) -> Iterator[_Endpoint]:
     """Start a server for tests. Fails with advice if a plugin blocks sockets."""
     emulator.adopt_unnamed()
     try:
@@ -286,7 +308,7 @@ def _serve(emulator: Emulator) -> Iterator[str]:
             raise pytest.fail.Exception(f"{advice} ({error})", pytrace=False) from None
         raise
     with server:
-        yield server.url
+        yield _Endpoint(server.url, emulator)
 
 
 @pytest.fixture(scope="session")
@@ -297,7 +319,7 @@ def _healthimaging_accounts() -> Iterator[str]:
 
 
 def _provide_account(
-    request: pytest.FixtureRequest, _healthimaging_endpoint: str, _healthimaging_accounts: Iterator[str]
+    request: pytest.FixtureRequest, _healthimaging_endpoint: _Endpoint, _healthimaging_accounts: Iterator[str]
 ) -> Iterator[RemoteAccount]:
     """Return an account of the session's server, and set the environment so that plain SDK clients reach it.
 
@@ -317,9 +339,9 @@ def _provide_account(
         raise pytest.UsageError(f"@pytest.mark.{MARKER}: settings= cannot change the emulator at another endpoint")
     _forbid_aws(config)
     with ExitStack() as stack:
-        url = _healthimaging_endpoint
+        url, emulator = _healthimaging_endpoint
         if options.settings:  # which others must not share
-            url = stack.enter_context(_serve(_make_emulator(config, options, initial)))
+            url, emulator = stack.enter_context(_serve(_make_emulator(config, options, initial)))
         token = os.environ.get("HEALTHIMAGING_EMULATOR_CONTROL_TOKEN")
         account = RemoteAccount(url, next(_healthimaging_accounts), control_token=token)
         account.open(request.node.nodeid or "this session")
@@ -332,7 +354,8 @@ def _provide_account(
         stack.enter_context(forbid_aws(_explain_early_client, defaults=_client_options(account)))
         if options.backoff is False:
             stack.enter_context(skip_backoff())
-        stack.enter_context(_watch(request, account.faults, lambda: [account]))
+        watched = account if emulator is None else emulator.account(account.id)  # where a blocked network is no matter
+        stack.enter_context(_watch(request, watched.faults, lambda: [watched]))
         account.faults.add(*options.faults)
         yield account
 
@@ -466,11 +489,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def _show_calls(account: AccountInterface) -> str:
-    from .errors import EmulatorError
-
     try:
         calls = [str(call) for call in account.calls]
-    except EmulatorError as error:  # of an emulator elsewhere
+    except Exception as error:  # of an emulator elsewhere
         return f"unknown: {error}"
     earlier = [f"{len(calls) - MAX_CALLS_SHOWN} earlier ones"] if len(calls) > MAX_CALLS_SHOWN else []
     return "\n".join([*earlier, *calls[-MAX_CALLS_SHOWN:]]) or "none"

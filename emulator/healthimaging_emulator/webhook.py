@@ -10,11 +10,10 @@ import json
 import logging
 import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -74,10 +73,11 @@ class Webhook:
     def _deliver(self, event: Mapping[str, Any]) -> None:
         failure = ""
         for pause in (0.0, *PAUSES):
-            time.sleep(pause)
+            if pause:
+                threading.Event().wait(pause)
             try:
                 status = self._send(json.dumps(event).encode())
-            except (OSError, HTTPException, ValueError, RuntimeError) as error:  # also: no such name, no thread left
+            except Exception as error:  # of the network, or of what a test has put in its place
                 failure = (str(error) or type(error).__name__).encode("unicode_escape").decode()
                 continue
             if 200 <= status < 300:

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from freezegun import freeze_time
 
 from healthimaging_emulator import (
     Emulator,
@@ -213,6 +214,16 @@ def test_another_server_is_no_emulator(answer: bytes, mistake: str) -> None:
     with answering(answer) as url, pytest.raises(UnreachableError) as raised:
         _ = RemoteAccount(url).calls
     assert str(raised.value) == f"{url} {mistake}"
+
+
+def test_dates_of_freezegun_are_dates(server: Server) -> None:
+    with freeze_time("2024-03-01"):
+        account = RemoteAccount(server.url)
+        account.clock.freeze(datetime.now(timezone.utc))
+        account.image_set(DATASTORE, SAMPLE).append(image_set_state="ACTIVE", created_at=datetime.now(timezone.utc))
+    assert account.image_set(DATASTORE, SAMPLE).versions[0].created_at == 1709251200
+    with pytest.raises(TypeError, match="Encoding objects of type object is unsupported"):
+        account.faults.add({"error": object()})
 
 
 def test_a_server_that_closes_the_connection_cannot_be_reached() -> None:

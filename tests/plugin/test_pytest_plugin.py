@@ -383,13 +383,15 @@ def test_none(healthimaging_server):
     result.stdout.no_fnmatch_line("*never fired*")
 
 
-def test_calls_that_cannot_be_fetched_hide_nothing(run: Run) -> None:
+def test_calls_that_cannot_be_fetched_hide_nothing(run: Run, demo_server: Server) -> None:
     result = run(
         """
 def test_mine(healthimaging_server):
     healthimaging_server.url = "http://127.0.0.1:1"
     assert False, "mine"
-"""
+""",
+        "--healthimaging-endpoint",
+        demo_server.url,
     )
     result.stdout.fnmatch_lines(
         [
@@ -398,6 +400,53 @@ def test_mine(healthimaging_server):
             "unknown: cannot reach http://127.0.0.1:1: Connection refused",
         ]
     )
+
+
+@pytest.mark.parametrize("error", ["AssertionError", "OSError"])
+def test_a_test_may_forbid_the_network(run: Run, error: str) -> None:
+    result = run(
+        f"""
+import socket
+
+@pytest.mark.healthimaging(faults=[Fault.error("ThrottlingException", times=1)])
+def test_offline(healthimaging_server, monkeypatch):
+    def refuse(*_): raise {error}("no network in this test")
+    listed()
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+def test_next(healthimaging_server):
+    assert listed()
+    assert False, "mine"
+"""
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*ListImageSetVersions*"])
+
+
+def test_what_a_test_replaces_while_it_is_set_up_stays_in_that_test(run: Run) -> None:
+    """Before, the first fixture imported the emulator, and so the classes of freezegun."""
+    result = run(
+        """
+from unittest import mock
+from freezegun import freeze_time
+
+@pytest.fixture
+def replaced():
+    with freeze_time("2024-01-01"), mock.patch.dict(sys.modules, {"psycopg2": mock.MagicMock()}):
+        yield
+
+def test_first(replaced, healthimaging):
+    assert listed()
+
+def test_next(healthimaging):
+    healthimaging.clock.freeze("2024-01-01T00:00:00Z")
+    assert listed()
+
+def test_server(healthimaging_server):
+    assert listed()
+"""
+    )
+    result.assert_outcomes(passed=3)
 
 
 @pytest.mark.parametrize(

@@ -385,6 +385,39 @@ def test_requests_are_answered_although_freezegun_stops_the_time(server: Server,
         assert [client.receive().body for _ in range(2)] == [b"POST /a 2 {}"] * 2
 
 
+@pytest.mark.parametrize("name", ["socket.socket", "uuid.uuid4", "time.monotonic"])
+def test_requests_are_answered_although_a_test_replaces_what_the_server_uses(
+    emulator: Emulator, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("not in this test")
+
+    with emulator.serve() as server, Client(server) as client:
+        later = socket.socket()
+        monkeypatch.setattr(name, refuse)
+        later.connect((server.host, server.port))
+        for each in (client.socket, later):
+            each.sendall(request("POST", path()))
+            assert each.recv(12) == b"HTTP/1.1 200"
+        monkeypatch.undo()
+        later.close()
+
+
+def test_a_connection_is_closed_although_its_failure_cannot_be_logged(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> float:
+        raise AssertionError("no time in this test")
+
+    with emulator.serve() as server:
+        with Client(server) as client:
+            monkeypatch.setattr("time.time", refuse)
+            client.send(request("POST", path()))
+            assert client.is_closed()
+            monkeypatch.undo()
+        assert exchange(server, request("POST", path())).status == 200
+
+
 def test_an_answer_that_is_not_read_is_dropped() -> None:
     with Server(Large(50_000_000), timeouts=Timeouts(send=0.05)) as server, Client(server) as client:
         client.send(request("GET", "/"))

@@ -14,10 +14,10 @@ import pytest
 
 from healthimaging_emulator import Emulator, Fault
 from healthimaging_emulator.messages import Wait
+from healthimaging_emulator.monotonic import monotonic
 from healthimaging_emulator.server import workers
 from healthimaging_emulator.server.connection import Timeouts
 from healthimaging_emulator.server.listener import Server
-from healthimaging_emulator.server.monotonic import monotonic
 from healthimaging_emulator.server.workers import MOST_FOLLOWERS, Workers
 from healthimaging_emulator.transports.targets import EXCHANGE_KEY
 from tests.demo import MANY, ONE, path

@@ -9,7 +9,6 @@ import base64
 import binascii
 import functools
 import re
-import uuid
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,6 +16,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Struct
 
+from ..identifiers import make_uuid
 from ..messages import Request, Response
 from .errors import (
     NotAcceptableException,
@@ -251,4 +251,4 @@ def serialize_error(error: ServiceError) -> Response:
 
 
 def _respond(status: int, headers: dict[str, str], body: bytes) -> Response:
-    return Response(status, headers | {"x-amzn-RequestId": str(uuid.uuid4())}, body)
+    return Response(status, headers | {"x-amzn-RequestId": make_uuid()}, body)

@@ -190,7 +190,9 @@ class RemoteAccount:
 
     def request(self, method: str, path: str, body: Any = None, *, type: type[T] = object) -> T:  # type: ignore[assignment]
         """Send a request to the control API, and return its answer as a type."""
-        status, _, answer = self._send(method, path, None if body is None else msgspec.json.encode(body))
+        status, _, answer = self._send(
+            method, path, None if body is None else msgspec.json.encode(body, enc_hook=_encode_date)
+        )
         try:
             if status >= 400:
                 detail = msgspec.json.decode(answer, type=ErrorBody).error
@@ -225,6 +227,12 @@ def _is_url(url: str) -> bool:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     return False
+
+
+def _encode_date(value: object) -> str:
+    if isinstance(value, datetime):  # of a class that freezegun puts in its place
+        return value.isoformat()
+    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
 
 
 def _connect(scheme: str, host: str, port: int | None) -> HTTPConnection:

@@ -6,13 +6,13 @@ https://docs.aws.amazon.com/healthimaging/latest/devguide/event-notifications.ht
 from __future__ import annotations
 
 import threading
-import uuid
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from ..aws.arn import make_arn
+from ..identifiers import make_uuid
 from .messages import SERVICE
 from .records import Datastore, ImageSet, ImportJob
 
@@ -140,7 +140,7 @@ class Events:
 
     def _add(self, detail_type: str, date: float, detail: dict[str, Any]) -> None:
         given = {name: value for name, value in detail.items() if value is not None}
-        event = Event(str(uuid.uuid4()), detail_type, date, given)
+        event = Event(make_uuid(), detail_type, date, given)
         with self._lock:
             self._events.append(event)
         if self._publish is not None:

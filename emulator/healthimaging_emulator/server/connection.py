@@ -34,16 +34,19 @@ from typing import TYPE_CHECKING, Any
 from ..aws.errors import BadRequestException, ServiceError, ServiceUnavailableException
 from ..aws.rest_json import serialize_error
 from ..messages import Exchange, Response, Wait
+from ..monotonic import monotonic
 from .access_log import log_request
 from .gateway import build_environ, call_application, is_control
 from .http1 import CONTINUE, Body, Event, Head, Refused, RequestReader, Signal, write_head
-from .monotonic import monotonic
 from .workers import Workers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     from ..settings import Settings
+
+PlainSocket = socket.socket
+"""The class of the sockets, which a test may replace in the module."""
 
 PLAIN_HTTP = (
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 41\r\n\r\n"
@@ -188,7 +191,8 @@ class Connection:
                     self._encrypt(self._service.tls)
                 return self._serve_requests()
         except BaseException:  # also SystemExit: the thread serves other connections, too
-            log.exception("a connection failed")
+            with suppress(Exception):  # a test may have replaced the clock, which logging asks, too
+                log.exception("a connection failed")
         return False
 
     def stop(self) -> None:
@@ -230,7 +234,7 @@ class Connection:
             log.info("a TLS handshake failed: %s", PLAIN_HTTP.rpartition(b"\n")[2].decode() if is_plain else error)
             if is_plain:
                 with suppress(OSError):
-                    socket.socket.send(client, PLAIN_HTTP)
+                    PlainSocket.send(client, PLAIN_HTTP)
             raise
 
     # Requests
@@ -377,7 +381,7 @@ class Connection:
         """Whether the client has closed the connection; over TLS, that cannot be known."""
         try:
             self._set_timeout(0.0)
-            return not socket.socket.recv(self._socket, 1, socket.MSG_PEEK)
+            return not PlainSocket.recv(self._socket, 1, socket.MSG_PEEK)
         except BlockingIOError:
             return False
         except OSError:  # it has reset the connection
@@ -396,10 +400,10 @@ class Connection:
         """End this side of the connection, then read what the client still sends, for a while."""
         self._service.workers.hand_over()
         self._end_tls()
-        socket.socket.shutdown(self._socket, socket.SHUT_WR)
+        PlainSocket.shutdown(self._socket, socket.SHUT_WR)
         deadline = monotonic() + self._service.timeouts.linger
         self._set_deadline(deadline)
-        while socket.socket.recv(self._socket, RECEIVE_SIZE):  # SSLSocket's own would end where TLS does
+        while PlainSocket.recv(self._socket, RECEIVE_SIZE):  # SSLSocket's own would end where TLS does
             self._set_deadline(deadline)
 
     def close(self) -> None:
@@ -427,7 +431,7 @@ class Connection:
     def _shut_down(self) -> None:
         """Let a thread see the end, and end the connection even if a forked process has the socket too."""
         with suppress(OSError):  # the client was faster
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # SSLSocket's own would go on in plain text
+            PlainSocket.shutdown(self._socket, socket.SHUT_RDWR)  # SSLSocket's own would go on in plain text
 
 
 @lru_cache(maxsize=1)

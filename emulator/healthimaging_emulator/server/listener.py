@@ -18,11 +18,11 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from ..errors import invalid
+from ..monotonic import monotonic
 from ..settings import Settings
 from ..transports.environment import build_variables
-from .connection import Connection, Service, Timeouts
+from .connection import Connection, PlainSocket, Service, Timeouts
 from .gateway import build_base_environ
-from .monotonic import monotonic
 from .workers import Workers
 
 if TYPE_CHECKING:
@@ -130,8 +130,8 @@ class Server:
         with self._opened:
             while all(key.fileobj is self._listener for key, _ in self._selector.select()):
                 try:
-                    self._open(self._listener.accept()[0])
-                except (OSError, RuntimeError) as error:  # the client has gone, or descriptors or threads ran out
+                    self._open(PlainSocket(fileno=self._listener._accept()[0]))  # type: ignore[attr-defined]
+                except Exception as error:  # the client has gone, or descriptors or threads ran out
                     log.warning("a connection was not accepted: %s", error)
                     self._selector.unregister(self._listener)
                     self._selector.select(RETRY_SECONDS)

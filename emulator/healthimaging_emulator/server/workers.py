@@ -26,7 +26,7 @@ from collections import deque
 from contextlib import suppress
 from typing import Protocol
 
-from .monotonic import monotonic
+from ..monotonic import monotonic
 
 MOST_FOLLOWERS = 16
 """Threads that stay when they have nothing to do."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ from botocore.endpoint import Endpoint
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from ..messages import Response, Wait
+from ..monotonic import monotonic
 from ..pipeline import Steps
 from .boto3_transport import Boto3Exchange, Boto3Transport, make_headers, make_request, remove_pause
 from .botocore_seam import Responses, read_timeout
@@ -91,15 +91,15 @@ async def _drive(steps: Steps, exchange: Boto3Exchange, sleep: Sleep) -> Respons
             wait = next(steps)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
-        begun = time.monotonic()
+        begun = monotonic()
         was_ended = await _pause(wait, exchange.plan(wait), sleep)
-        exchange.settle(wait, was_ended=was_ended, seconds=time.monotonic() - begun)
+        exchange.settle(wait, was_ended=was_ended, seconds=monotonic() - begun)
 
 
 async def _pause(wait: Wait, seconds: float, sleep: Sleep) -> bool:
     """Pause, and say whether the pause was ended before its time."""
-    end = time.monotonic() + seconds
-    while not wait.end.is_set() and (left := end - time.monotonic()) > 0:
+    end = monotonic() + seconds
+    while not wait.end.is_set() and (left := end - monotonic()) > 0:
         await sleep(min(left, SLICE))
     return wait.end.is_set()
 

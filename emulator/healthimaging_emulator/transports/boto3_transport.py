@@ -11,7 +11,6 @@ import functools
 import io
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from http.client import IncompleteRead
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,6 +27,7 @@ from urllib3.response import HTTPResponse
 from ..credentials import DEFAULT_REGION, Credentials
 from ..healthimaging.messages import SERVICE
 from ..messages import Exchange, Request, Response, Wait, drive
+from ..monotonic import monotonic
 from ..pipeline import Steps
 from .botocore_seam import (
     ENFORCES_LENGTH,
@@ -62,9 +62,9 @@ class Boto3Exchange(Exchange):
 
     def wait(self, wait: Wait) -> None:
         """Carry out a pause."""
-        begun = time.monotonic()
+        begun = monotonic()
         was_ended = wait.end.wait(self.plan(wait))
-        self.settle(wait, was_ended=was_ended, seconds=time.monotonic() - begun)
+        self.settle(wait, was_ended=was_ended, seconds=monotonic() - begun)
 
     def plan(self, wait: Wait) -> float:
         """Return how many seconds a pause really takes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timezone
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -108,6 +109,11 @@ def test_a_creation_can_fail(service: Service) -> None:
     delete(service, id)
     service.finish()
     assert status(service, id) == "DELETED"
+
+
+def test_ids_differ_although_a_test_replaces_uuid4(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uuid.uuid4", lambda: UUID(int=5))
+    assert len({create(service, clientToken=token)["datastoreId"] for token in "ab"}) == 2
 
 
 def test_by_default_one_read_sees_it_creating() -> None:

@@ -567,6 +567,17 @@ def test_a_server_that_stops_ends_the_wait_for_a_job_and_not_the_job(monkeypatch
     assert len(found(ours)) == 1
 
 
+def test_a_folder_is_that_of_the_moment_when_the_emulator_was_made(
+    tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put("CT_small.dcm")
+    monkeypatch.chdir(tmp_path)
+    ours = Service(Emulator.from_seed(SEED, s3=bucket.root.name, transition_seconds=None))
+    monkeypatch.chdir("/")
+    assert run(ours)["jobStatus"] == "COMPLETED"
+    assert len(found(ours)) == 1
+
+
 def find_thread(job_id: str) -> threading.Thread:
     return next(each for each in threading.enumerate() if each.name == f"import {job_id}")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import re
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from functools import partial
@@ -18,6 +17,7 @@ from typing import Any
 
 from ...clock import Clock
 from ...errors import InvalidError, LimitExceededError
+from ...identifiers import make_id
 from ...objects import ObjectError, ObjectStore
 from ..change import Change, ReadAgain
 from ..history import History
@@ -185,7 +185,7 @@ class Imports:
                 return self._join(job, group, group.target) if group.target else self._add(job, group, revision)
 
     def _add(self, job: ImportJob, group: Group, revision: int) -> Imported:
-        id, instances = uuid.uuid4().hex, list(group.instances.values())
+        id, instances = make_id(), list(group.instances.values())
         metadata = self._make_metadata(make_document(instances), job.datastore_id, id)
         frames = {id: content for each in instances for id, content in each.frames.items()}
         with self._store.change(set()) as change:

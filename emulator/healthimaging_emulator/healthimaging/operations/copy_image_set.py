@@ -3,7 +3,6 @@
 https://docs.aws.amazon.com/healthimaging/latest/APIReference/API_CopyImageSet.html
 """
 
-import uuid
 from functools import partial
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from ...aws import errors
 from ...aws.errors import ValidationException
 from ...aws.members import label, payload, query, sensitive
 from ...aws.operation import Operation
+from ...identifiers import make_id
 from ..change import Change, Draft, ReadAgain
 from ..context import Context
 from ..copies import (
@@ -100,7 +100,7 @@ def copy_image_set(input: Input, context: Context) -> Output:
     source = context.existing_image_set(input.datastore_id, input.source_image_set_id)
     revision = context.store.revision
     destination = _find_destination(input, context, selection, source)
-    destination_id = uuid.uuid4().hex if destination is None else destination.image_set_id
+    destination_id = make_id() if destination is None else destination.image_set_id
     outcome = _compute_outcome(input, context, selection, source, destination, destination_id)  # before any lock
     with context.change() as change:
         if input.promote_to_primary:

@@ -3,7 +3,6 @@
 https://docs.aws.amazon.com/healthimaging/latest/APIReference/API_CreateDatastore.html
 """
 
-import uuid
 from typing import Annotated
 
 from msgspec import Struct
@@ -11,6 +10,7 @@ from msgspec import Struct
 from ...aws import errors
 from ...aws.members import idempotency_token
 from ...aws.operation import Operation
+from ...identifiers import make_id
 from ..context import Context
 from ..records import Datastore
 from ..shapes.datastore import DatastoreName, DatastoreStatus, KmsKeyArn, LambdaArn, LosslessStorageFormat, TagMap
@@ -48,7 +48,7 @@ def create_datastore(input: Input, context: Context) -> Output:
             return earlier
         date = change.moment.date
         record = Datastore(
-            datastore_id=uuid.uuid4().hex,
+            datastore_id=make_id(),
             name=input.datastore_name,
             status="CREATING",
             created_at=date,

@@ -3,7 +3,6 @@
 https://docs.aws.amazon.com/healthimaging/latest/APIReference/API_StartDICOMImportJob.html
 """
 
-import uuid
 from collections.abc import Callable
 from random import Random
 from typing import Annotated
@@ -13,6 +12,7 @@ from msgspec import Struct, field
 from ...aws import errors
 from ...aws.members import idempotency_token, label
 from ...aws.operation import Operation
+from ...identifiers import make_id
 from ..context import Context, Workflow
 from ..records import ImportJob, Work
 from ..shapes.identifiers import AwsAccountId, ClientToken, DatastoreId, JobId, Timestamp
@@ -73,7 +73,7 @@ def _choose_files(workflow: Workflow) -> Callable[[], bool]:
 
 
 def _make_job(input: Input, date: float) -> ImportJob:
-    id = uuid.uuid4().hex
+    id = make_id()
     separator = "" if input.output_s3_uri.endswith("/") else "/"
     return ImportJob(
         job_id=id,

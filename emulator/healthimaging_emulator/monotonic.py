@@ -1,4 +1,4 @@
-"""The monotonic clock for the timeouts of a server, in seconds. It goes on while a test freezes the time.
+"""The monotonic clock of the machine, in seconds. It goes on while a test freezes the time.
 
 freezegun replaces ``time.monotonic``, but callers near the module ``threading`` still get the real time, so the threads
 of a server would disagree. It does not replace ``time.clock_gettime``, which Windows does not have.
