@@ -1,4 +1,4 @@
-"""Random identifiers, which differ although a test replaces ``uuid.uuid4``."""
+"""Random identifiers that differ even if a test replaces ``uuid.uuid4``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import uuid
 
 
 def make_id() -> str:
-    """Return an id as the service makes them: 32 hexadecimal digits."""
+    """Return an id like those of the service: 32 hexadecimal digits."""
     return os.urandom(16).hex()
 
 

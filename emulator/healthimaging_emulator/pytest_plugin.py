@@ -125,8 +125,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Import the emulator before the first test, which may replace classes and modules that it uses."""
-    if any(map(_needs_emulator, session.items)):
+    """Import the emulator before the first test: a test may replace classes and modules that the emulator uses."""
+    if not session.config.option.collectonly and any(map(_needs_emulator, session.items)):
         for name in ("control.client", "emulator", "faults.near_miss", "server.listener", "webhook"):
             importlib.import_module(f"healthimaging_emulator.{name}")
         with suppress(ImportError):  # without boto3, the fixtures say so
@@ -345,7 +345,9 @@ def _provide_account(
         token = os.environ.get("HEALTHIMAGING_EMULATOR_CONTROL_TOKEN")
         account = RemoteAccount(url, next(_healthimaging_accounts), control_token=token)
         account.open(request.node.nodeid or "this session")
-        stack.callback(account.forget)
+        # In this process, a network that the test has blocked does not matter.
+        watched = account if emulator is None else emulator.account(account.id)
+        stack.callback(watched.forget)
         if seed != ([] if is_elsewhere else initial):
             account.put(_load(config, seed))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -354,7 +356,6 @@ def _provide_account(
         stack.enter_context(forbid_aws(_explain_early_client, defaults=_client_options(account)))
         if options.backoff is False:
             stack.enter_context(skip_backoff())
-        watched = account if emulator is None else emulator.account(account.id)  # where a blocked network is no matter
         stack.enter_context(_watch(request, watched.faults, lambda: [watched]))
         account.faults.add(*options.faults)
         yield account
@@ -491,7 +492,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def _show_calls(account: AccountInterface) -> str:
     try:
         calls = [str(call) for call in account.calls]
-    except Exception as error:  # of an emulator elsewhere
+    except (Exception, pytest.fail.Exception) as error:  # of an emulator elsewhere
         return f"unknown: {error}"
     earlier = [f"{len(calls) - MAX_CALLS_SHOWN} earlier ones"] if len(calls) > MAX_CALLS_SHOWN else []
     return "\n".join([*earlier, *calls[-MAX_CALLS_SHOWN:]]) or "none"

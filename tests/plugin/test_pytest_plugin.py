@@ -402,14 +402,15 @@ def test_mine(healthimaging_server):
     )
 
 
-@pytest.mark.parametrize("error", ["AssertionError", "OSError"])
-def test_a_test_may_forbid_the_network(run: Run, error: str) -> None:
+@pytest.mark.parametrize("error", ["AssertionError", "OSError", "pytest.fail.Exception"])
+@pytest.mark.parametrize("fixtures", ["healthimaging_server, monkeypatch", "monkeypatch, healthimaging_server"])
+def test_a_test_may_forbid_the_network(run: Run, error: str, fixtures: str) -> None:
     result = run(
         f"""
 import socket
 
 @pytest.mark.healthimaging(faults=[Fault.error("ThrottlingException", times=1)])
-def test_offline(healthimaging_server, monkeypatch):
+def test_offline({fixtures}):
     def refuse(*_): raise {error}("no network in this test")
     listed()
     monkeypatch.setattr(socket.socket, "connect", refuse)
@@ -424,7 +425,7 @@ def test_next(healthimaging_server):
 
 
 def test_what_a_test_replaces_while_it_is_set_up_stays_in_that_test(run: Run) -> None:
-    """Before, the first fixture imported the emulator, and so the classes of freezegun."""
+    """The first fixture used to import the emulator, which then kept the classes of freezegun."""
     result = run(
         """
 from unittest import mock

@@ -230,7 +230,7 @@ def _is_url(url: str) -> bool:
 
 
 def _encode_date(value: object) -> str:
-    if isinstance(value, datetime):  # of a class that freezegun puts in its place
+    if isinstance(value, datetime):  # of a subclass, such as freezegun's
         return value.isoformat()
     raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
 

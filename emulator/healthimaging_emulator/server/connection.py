@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 PlainSocket = socket.socket
-"""The class of the sockets, which a test may replace in the module."""
+"""The class of sockets as it was at the import: a test may replace ``socket.socket``."""
 
 PLAIN_HTTP = (
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 41\r\n\r\n"
@@ -191,7 +191,7 @@ class Connection:
                     self._encrypt(self._service.tls)
                 return self._serve_requests()
         except BaseException:  # also SystemExit: the thread serves other connections, too
-            with suppress(Exception):  # a test may have replaced the clock, which logging asks, too
+            with suppress(BaseException):  # logging asks for the time, which a test may have replaced
                 log.exception("a connection failed")
         return False
 

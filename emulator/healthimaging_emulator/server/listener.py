@@ -130,14 +130,21 @@ class Server:
         with self._opened:
             while all(key.fileobj is self._listener for key, _ in self._selector.select()):
                 try:
-                    self._open(PlainSocket(fileno=self._listener._accept()[0]))  # type: ignore[attr-defined]
+                    self._open(self._accept())
                 except Exception as error:  # the client has gone, or descriptors or threads ran out
-                    log.warning("a connection was not accepted: %s", error)
+                    with suppress(BaseException):  # logging asks for the time, which a test may have replaced
+                        log.warning("a connection was not accepted: %s", error)
                     self._selector.unregister(self._listener)
                     self._selector.select(RETRY_SECONDS)
                     self._selector.register(self._listener, selectors.EVENT_READ)
             with suppress(OSError):  # macOS refuses, and does not need it
                 self._listener.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> socket.socket:
+        """Accept a connection, as ``accept`` does, but with the class that a test cannot replace."""
+        listener = self._listener
+        descriptor, _ = listener._accept()  # type: ignore[attr-defined]
+        return PlainSocket(listener.family, listener.type, listener.proto, fileno=descriptor)
 
     def _open(self, client: socket.socket) -> None:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
