@@ -9,7 +9,9 @@ from typing import NamedTuple
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Playwright, expect, sync_playwright
 
+from healthimaging_emulator import Emulator
 from healthimaging_emulator.server.listener import Server
+from tests.conftest import DEMO
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HANG_MILLISECONDS = 30_000
@@ -24,6 +26,12 @@ class Screen(NamedTuple):
 
 
 DESK, PHONE = Screen(1440, "light"), Screen(375, "dark")
+
+
+@pytest.fixture
+def emulator() -> Emulator:
+    """Return an emulator of the demo, whose writes end as by default, which the console shows."""
+    return Emulator.from_seed(DEMO)
 
 
 @pytest.fixture(scope="module")  # no longer: its event loop would be in the way of other tests of the process
