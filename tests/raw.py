@@ -99,7 +99,7 @@ def count_descriptors() -> int:
 def until(condition: Callable[[], object]) -> None:
     """Check every millisecond whether a condition holds; a hang fails instead of waiting for ever.
 
-    Without the pause, each step of the thread that is waited for would wait 5 ms for the interpreter.
+    Without the pause, this loop would keep the interpreter from other threads for 5 ms at a time.
     """
     end = time.monotonic() + HANG_SECONDS
     pause = threading.Event()  # tests replace ``time.sleep``

@@ -75,7 +75,7 @@ class Webhook:
         failure = ""
         for pause in (0.0, *PAUSES):
             if pause:
-                threading.Event().wait(pause)
+                threading.Event().wait(pause)  # a test may have replaced ``time.sleep``
             try:
                 status = self._send(json.dumps(event).encode())
             except BaseException as error:  # of the network, or of what a test has put in its place
